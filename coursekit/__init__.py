@@ -1,0 +1,36 @@
+"""The engine of the course: what steps ask, how answers are judged, how verdicts are told. It names no step.
+
+Authors write checks and mistakes with the names below; learners use `check`, `learner`, `needs`, `ask` and `show` in notebooks.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+# Public name -> the module it stands in. Loaded on first use, so that `import coursekit` costs nothing.
+_FACES = {
+    "Rng": "probe",
+    "at_most": "probe",
+    "cases": "probe",
+    "equal": "probe",
+    "holds": "probe",
+    "law": "probe",
+    "mistake": "probe",
+    "redraw": "probe",
+    "reference": "probe",
+    "variant": "probe",
+    "ask": "notebook",
+    "check": "notebook",
+    "learner": "notebook",
+    "needs": "notebook",
+    "show": "notebook",
+}
+
+__all__ = sorted(_FACES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _FACES:
+        raise AttributeError(f"module 'coursekit' has no attribute {name!r}")
+    return getattr(import_module(f"coursekit.{_FACES[name]}"), name)

@@ -1,0 +1,207 @@
+"""What checks and mistakes are written with: probes that drive any implementation, and the claims they yield.
+
+A probe is a generator `probe(m, rng)`. It calls the implementation `m` (a module with the course's names) on inputs
+drawn from `rng` and yields claims: a sentence and the value observed. It computes no expected value: the same probe with the
+same seed runs on the solution, and the two runs are compared elsewhere (`compare.py`). Nothing here judges.
+
+    from coursekit.probe import check, mistake
+
+    @check("2.3a")
+    def attention_scores(m, rng):
+        q, k = rng.normal(2, 2, 3, 4, 8)
+        yield "scores = q kᵀ / √D", m.attention_scores(q, k)
+
+    @mistake("2.3a")
+    def no_scale(q, k):
+        '''The scores are not divided by √D: ...'''
+        return q @ k.transpose(-2, -1)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, TypeVar
+
+import numpy as np
+
+TOLERANCE = 1e-5
+MARK = "__course_mark__"
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One sentence about an implementation with the value that was observed; judged in the trusted process.
+
+    kind is "equal" (value equals the solution's within `tol` of the solution's largest magnitude), "at_most" (the cost
+    `value` does not exceed `limit`), "law" (the draws in `value` follow the solution's `probabilities`) or "holds"
+    (the module-level function named `predicate` accepts the value, given the trusted run's `given`).
+    """
+
+    label: str
+    value: Any
+    kind: str = "equal"
+    tol: float = TOLERANCE
+    limit: float | None = None
+    probabilities: Any = None
+    predicate: str | None = None
+    given: Any = None
+
+
+def equal(label: str, value: Any, tol: float = TOLERANCE) -> Claim:
+    """Claim that the value equals the solution's: type, shape, dtype, NaN pattern, and every number within `tol`.
+
+    `tol` is relative to the largest finite magnitude in the solution's tensor. A probe may also yield the bare pair
+    `label, value`, which means this with the default tolerance.
+    """
+    return Claim(label, value, "equal", tol=tol)
+
+
+def at_most(label: str, count: float, limit: float) -> Claim:
+    """Claim that a cost stays within a limit. Count with objects that the probe hands in; never with a clock."""
+    return Claim(label, count, "at_most", limit=limit)
+
+
+def law(label: str, draws: Any, probabilities: Any) -> Claim:
+    """Claim that integer draws follow a distribution: `probabilities` of outcomes 0, 1, ... from the trusted run.
+
+    `draws` is a tensor or sequence of outcomes. The test rejects right code with probability of at most 1e-9.
+    """
+    return Claim(label, draws, "law", probabilities=probabilities)
+
+
+def holds(label: str, value: Any, predicate: Callable[[Any, Any], bool], given: Any = None) -> Claim:
+    """Claim that `predicate(value, given)` is true; it is evaluated on the trusted side with the trusted run's `given`.
+
+    `predicate` is a function at the top level of the module of checks.
+    """
+    return Claim(label, value, "holds", predicate=predicate.__name__, given=given)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What a decorator notes on a function: "check", "cases", "reference", "mistake" or "variant", and of which exercise."""
+
+    kind: str
+    id: str
+
+
+def _marker(kind: str, item_id: str) -> Callable[[F], F]:
+    def decorate(function: F) -> F:
+        setattr(function, MARK, Mark(kind, item_id))
+        return function
+
+    return decorate
+
+
+def check(item_id: str) -> Callable[[F], F]:
+    """Mark the probe of an exercise or milestone: a generator `probe(m, rng)` that yields claims."""
+    return _marker("check", item_id)
+
+
+probe = check
+
+
+def cases(item_id: str) -> Callable[[F], F]:
+    """Mark the small cases of an exercise: a generator `cases(m)` that yields `(inputs, output)`, the smallest first.
+
+    `inputs` is a dict from the argument's name to its value. B = 1, T <= 3, widths of 2, small whole numbers where possible: the
+    first case on which the learner and the solution differ is printed whole.
+    """
+    return _marker("cases", item_id)
+
+
+def reference(item_id: str) -> Callable[[F], F]:
+    """Mark what a milestone is compared with: a function without arguments that returns an `m` (a library's model, say).
+
+    Without one, a milestone is compared with the solution.
+    """
+    return _marker("reference", item_id)
+
+
+def mistake(item_id: str) -> Callable[[F], F]:
+    """Mark a wrong implementation of an exercise. Its docstring says what is wrong and why it matters.
+
+    It has the target's signature (methods take `self`). For a pair of targets, and for a milestone, it takes nothing and returns a
+    dict from target ("MLP.forward") to function.
+    """
+    return _marker("mistake", item_id)
+
+
+def variant(item_id: str) -> Callable[[F], F]:
+    """Mark a right implementation in another style, of the same form as a mistake; the check must accept it."""
+    return _marker("variant", item_id)
+
+
+def marked(modules: Iterable[ModuleType], kind: str, item_id: str) -> list[Callable[..., Any]]:
+    """Return the functions of the modules that carry this mark, in the order in which they were defined."""
+    found = [
+        value
+        for module in modules
+        for value in vars(module).values()
+        if getattr(value, MARK, None) == Mark(kind, item_id) and value.__module__ == module.__name__
+    ]
+    return list(dict.fromkeys(found))
+
+
+def as_claims(run: Iterator[Any]) -> Iterator[Claim]:
+    """Turn what a probe yields, bare pairs among it, into claims."""
+    for item in run:
+        yield item if isinstance(item, Claim) else Claim(*item)
+
+
+class Rng:
+    """The inputs of one run of a probe: equal seeds give equal numbers on every machine (NumPy's PCG64).
+
+    Never draw a number of values that depends on what the implementation returned: the two runs would part.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.generator = np.random.Generator(np.random.PCG64(seed))
+
+    def normal(self, *shape: int, std: float = 1.0) -> Any:
+        """Return a float32 tensor of independent normal numbers. `a, b = rng.normal(2, 3, 4)` draws two of (3, 4)."""
+        import torch
+
+        return torch.from_numpy((std * self.generator.standard_normal(shape)).astype(np.float32))
+
+    def integers(self, low: int, high: int, *shape: int) -> Any:
+        """Return an int64 tensor of whole numbers from low to high - 1."""
+        import torch
+
+        return torch.from_numpy(self.generator.integers(low, high, shape, dtype=np.int64))
+
+    def uniform(self, low: float, high: float, *shape: int) -> Any:
+        """Return a float32 tensor of numbers between low and high."""
+        import torch
+
+        return torch.from_numpy(self.generator.uniform(low, high, shape).astype(np.float32))
+
+    def integer(self, low: int, high: int) -> int:
+        """Return one whole number from low to high - 1."""
+        return int(self.generator.integers(low, high))
+
+
+def redraw(module: Any, rng: Rng) -> Any:
+    """Redraw every parameter of a torch module, so that no gain is 1 and no bias 0, and return the module.
+
+    Matrices get the standard deviation 1/√fan_in, embeddings 1, gains 1 + 0.3·N(0, 1), biases 0.3·N(0, 1). A library's own
+    initialization hides faults: what is 0 or 1 can be left out unseen. Parameters are filled in the order of their names,
+    so that two implementations with the same names get the same numbers.
+    """
+    import torch
+
+    kinds = {id(p): type(m).__name__ for m in module.modules() for p in m.parameters(recurse=False)}
+    with torch.no_grad():
+        for name, parameter in sorted(module.named_parameters(), key=lambda pair: pair[0]):
+            draw = rng.normal(*parameter.shape)
+            if parameter.dim() >= 2:
+                is_embedding = kinds[id(parameter)] == "Embedding"
+                parameter.copy_(draw if is_embedding else draw / parameter.shape[-1] ** 0.5)
+            elif name.endswith("bias"):
+                parameter.copy_(0.3 * draw)
+            else:
+                parameter.copy_(1 + 0.3 * draw)
+    return module
