@@ -1,8 +1,9 @@
 """What checks and mistakes are written with: probes that drive any implementation, and the claims they yield.
 
-A probe is a generator `probe(m, rng)`. It calls the implementation `m` (a module with the course's names) on inputs
-drawn from `rng` and yields claims: a sentence and the value observed. It computes no expected value: the same probe with the
-same seed runs on the solution, and the two runs are compared elsewhere (`compare.py`). Nothing here judges.
+A probe is a generator `probe(m, rng)`. It calls the implementation `m` (a module with the course's names) on
+inputs drawn from `rng` and yields claims: a sentence and the value observed. It computes no expected value:
+the same probe with the same seed runs on the solution, and the two runs are compared elsewhere
+(`compare.py`). Nothing here judges.
 
     from coursekit.probe import check, mistake
 
@@ -35,9 +36,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Claim:
     """One sentence about an implementation with the value that was observed; judged in the trusted process.
 
-    kind is "equal" (value equals the solution's within `tol` of the solution's largest magnitude), "at_most" (the cost
-    `value` does not exceed `limit`), "law" (the draws in `value` follow the solution's `probabilities`) or "holds"
-    (the module-level function named `predicate` accepts the value, given the trusted run's `given`).
+    kind is "equal" (value equals the solution's within `tol` of the solution's largest magnitude), "at_most"
+    (the cost `value` does not exceed `limit`), "law" (the draws in `value` follow the solution's
+    `probabilities`) or "holds" (the module-level function named `predicate` accepts the value, given the
+    trusted run's `given`).
     """
 
     label: str
@@ -51,21 +53,25 @@ class Claim:
 
 
 def equal(label: str, value: Any, tol: float = TOLERANCE) -> Claim:
-    """Claim that the value equals the solution's: type, shape, dtype, NaN pattern, and every number within `tol`.
+    """Claim that the value equals the solution's: type, shape, dtype, NaN pattern, and every number within
+    `tol`.
 
-    `tol` is relative to the largest finite magnitude in the solution's tensor. A probe may also yield the bare pair
-    `label, value`, which means this with the default tolerance.
+    `tol` is relative to the largest finite magnitude in the solution's tensor. A probe may also yield the
+    bare pair `label, value`, which means this with the default tolerance.
     """
     return Claim(label, value, "equal", tol=tol)
 
 
 def at_most(label: str, count: float, limit: float) -> Claim:
-    """Claim that a cost stays within a limit. Count with objects that the probe hands in; never with a clock."""
+    """Claim that a cost stays within a limit. Count with objects that the probe hands in; never with a
+    clock.
+    """
     return Claim(label, count, "at_most", limit=limit)
 
 
 def law(label: str, draws: Any, probabilities: Any) -> Claim:
-    """Claim that integer draws follow a distribution: `probabilities` of outcomes 0, 1, ... from the trusted run.
+    """Claim that integer draws follow a distribution: `probabilities` of outcomes 0, 1, ... from the trusted
+    run.
 
     `draws` is a tensor or sequence of outcomes. The test rejects right code with probability of at most 1e-9.
     """
@@ -73,7 +79,8 @@ def law(label: str, draws: Any, probabilities: Any) -> Claim:
 
 
 def holds(label: str, value: Any, predicate: Callable[[Any, Any], bool], given: Any = None) -> Claim:
-    """Claim that `predicate(value, given)` is true; it is evaluated on the trusted side with the trusted run's `given`.
+    """Claim that `predicate(value, given)` is true; it is evaluated on the trusted side with the trusted
+    run's `given`.
 
     `predicate` is a function at the top level of the module of checks.
     """
@@ -82,7 +89,9 @@ def holds(label: str, value: Any, predicate: Callable[[Any, Any], bool], given: 
 
 @dataclass(frozen=True)
 class Mark:
-    """What a decorator notes on a function: "check", "cases", "reference", "mistake" or "variant", and of which exercise."""
+    """What a decorator notes on a function: "check", "cases", "reference", "mistake" or "variant", and of
+    which exercise.
+    """
 
     kind: str
     id: str
@@ -105,7 +114,8 @@ probe = check
 
 
 def cases(item_id: str) -> Callable[[F], F]:
-    """Mark the small cases of an exercise: a generator `cases(m)` that yields `(inputs, output)`, the smallest first.
+    """Mark the small cases of an exercise: a generator `cases(m)` that yields `(inputs, output)`, the
+    smallest first.
 
     `inputs` is a dict from the argument's name to its value. B = 1, T <= 3, widths of 2, small whole numbers where possible: the
     first case on which the learner and the solution differ is printed whole.
@@ -114,7 +124,8 @@ def cases(item_id: str) -> Callable[[F], F]:
 
 
 def reference(item_id: str) -> Callable[[F], F]:
-    """Mark what a milestone is compared with: a function without arguments that returns an `m` (a library's model, say).
+    """Mark what a milestone is compared with: a function without arguments that returns an `m` (a library's
+    model, say).
 
     Without one, a milestone is compared with the solution.
     """
@@ -124,14 +135,16 @@ def reference(item_id: str) -> Callable[[F], F]:
 def mistake(item_id: str) -> Callable[[F], F]:
     """Mark a wrong implementation of an exercise. Its docstring says what is wrong and why it matters.
 
-    It has the target's signature (methods take `self`). For a pair of targets, and for a milestone, it takes nothing and returns a
-    dict from target ("MLP.forward") to function.
+    It has the target's signature (methods take `self`). For a pair of targets, and for a milestone, it takes
+    nothing and returns a dict from target ("MLP.forward") to function.
     """
     return _marker("mistake", item_id)
 
 
 def variant(item_id: str) -> Callable[[F], F]:
-    """Mark a right implementation in another style, of the same form as a mistake; the check must accept it."""
+    """Mark a right implementation in another style, of the same form as a mistake; the check must accept
+    it.
+    """
     return _marker("variant", item_id)
 
 
@@ -187,9 +200,9 @@ class Rng:
 def redraw(module: Any, rng: Rng) -> Any:
     """Redraw every parameter of a torch module, so that no gain is 1 and no bias 0, and return the module.
 
-    Matrices get the standard deviation 1/√fan_in, embeddings 1, gains 1 + 0.3·N(0, 1), biases 0.3·N(0, 1). A library's own
-    initialization hides faults: what is 0 or 1 can be left out unseen. Parameters are filled in the order of their names,
-    so that two implementations with the same names get the same numbers.
+    Matrices get the standard deviation 1/√fan_in, embeddings 1, gains 1 + 0.3·N(0, 1), biases 0.3·N(0, 1). A
+    library's own initialization hides faults: what is 0 or 1 can be left out unseen. Parameters are filled in
+    the order of their names, so that two implementations with the same names get the same numbers.
     """
     import torch
 

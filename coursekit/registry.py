@@ -33,7 +33,9 @@ class PartialCredit:
 
 @dataclass(frozen=True)
 class Exercise:
-    """One function or method (or a pair with one contract) that the learner writes, and what is known about it."""
+    """One function or method (or a pair with one contract) that the learner writes, and what is known about
+    it.
+    """
 
     id: str
     title: str
@@ -58,7 +60,9 @@ class Exercise:
 
 @dataclass(frozen=True)
 class Milestone:
-    """A whole that runs the learner's file as it is; it needs the exercises it names, and carries no points."""
+    """A whole that runs the learner's file as it is; it needs the exercises it names, and carries no
+    points.
+    """
 
     id: str
     title: str
@@ -98,7 +102,9 @@ class Question:
 
 @dataclass(frozen=True)
 class Entry:
-    """A program of the step that `course` can start by name: a command, a benchmark or a piece of evidence."""
+    """A program of the step that `course` can start by name: a command, a benchmark or a piece of
+    evidence.
+    """
 
     name: str
     module: str
@@ -218,7 +224,9 @@ def load_course(root: Path = COURSE_ROOT) -> tuple[Step, ...]:
 
 
 def find_item(item_id: str, root: Path = COURSE_ROOT) -> tuple[Step, Exercise | Milestone]:
-    """Return the exercise or milestone of this id with its step. Raises UnknownName, saying which ids there are."""
+    """Return the exercise or milestone of this id with its step. Raises UnknownName, saying which ids there
+    are.
+    """
     for step in load_course(root):
         for item in step.items:
             if item.id == item_id:
@@ -228,7 +236,9 @@ def find_item(item_id: str, root: Path = COURSE_ROOT) -> tuple[Step, Exercise | 
 
 
 def find_step(name: str, root: Path = COURSE_ROOT) -> Step:
-    """Return the step named by folder ("step2_model"), prefix ("step2") or number ("2"). Raises UnknownName."""
+    """Return the step named by folder ("step2_model"), prefix ("step2") or number ("2"). Raises
+    UnknownName.
+    """
     for step in load_course(root):
         if name.rstrip("/") in (step.folder, f"step{step.number}", str(step.number)):
             return step

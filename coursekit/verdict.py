@@ -1,4 +1,6 @@
-"""What a check says: one Verdict for each exercise, collected in a Report. Plain data, no torch, no judgment."""
+"""What a check says: one Verdict for each exercise, collected in a Report. Plain data, no torch, no
+judgment.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ from typing import Any
 
 
 class Status(StrEnum):
-    """How an exercise stands. The eight are never merged: "not started" is no failure, "crashed" no wrong answer."""
+    """How an exercise stands. The eight are never merged: "not started" is no failure, "crashed" no wrong
+    answer.
+    """
 
     PASSED = "passed"
     FAILED = "failed"
@@ -32,10 +36,11 @@ class Mistake:
 class Verdict:
     """The judgment of one exercise or milestone, with everything its message needs.
 
-    `claim` is the first claim that does not hold; `got` and `expected` describe the values there, `where` the place.
-    `message` is the main sentence where no claim is concerned (an error, a timeout, a missing function). `detail` is
-    longer text: a traceback of the learner's own frames, or the smallest failing input printed whole. `printed` is
-    what the learner's code printed, capped. `next` is the next step, always there.
+    `claim` is the first claim that does not hold; `got` and `expected` describe the values there, `where` the
+    place. `message` is the main sentence where no claim is concerned (an error, a timeout, a missing
+    function). `detail` is longer text: a traceback of the learner's own frames, or the smallest failing input
+    printed whole. `printed` is what the learner's code printed, capped. `next` is the next step, always
+    there.
     """
 
     id: str

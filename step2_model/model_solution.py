@@ -1,8 +1,8 @@
 """A GPT, written out: token ids (B, T) go in, logits (B, T, V) for the next token come out.
 
-The file reads from the smallest part to the whole model, in the order of the tutorial: the feed-forward layer, the
-block, causal attention in four parts, the model in five. Pure functions come before the modules that use them, and
-parameters carry GPT-2's own names, so that GPT-2's weights load into it unchanged.
+The file reads from the smallest part to the whole model, in the order of the tutorial: the feed-forward
+layer, the block, causal attention in four parts, the model in five. Pure functions come before the modules
+that use them, and parameters carry GPT-2's own names, so that GPT-2's weights load into it unchanged.
 
 Shape letters, the same in the whole course:
 
@@ -50,7 +50,7 @@ class GPTConfig:
 
 
 class ModelOutput(NamedTuple):
-    """What a model returns: logits (B, T, V), the mean loss in nats or None, and no auxiliary loss in a dense model."""
+    """What a model returns: logits (B, T, V), the mean loss in nats or None, an auxiliary loss or None."""
 
     logits: Tensor
     loss: Tensor | None
@@ -83,7 +83,7 @@ class KVCache:
 
 
 class MLP(nn.Module):
-    """The feed-forward layer: every position on its own is widened to 4C, bent by GELU and brought back to C."""
+    """The feed-forward layer: each position by itself is widened to 4C, bent by GELU, brought back to C."""
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
@@ -96,8 +96,8 @@ class MLP(nn.Module):
 
         GELU is taken in its tanh form, as GPT-2 was trained with it:
         GELU(x) = x/2 · (1 + tanh(√(2/π) · (x + 0.044715 · x³))), which `F.gelu(x, approximate="tanh")` computes.
-        It differs from the exact form, x · Φ(x), by less than 0.0005 anywhere, and weights trained with one form
-        expect that form.
+        It differs from the exact form, x · Φ(x), by less than 0.0005 anywhere, and weights trained with one
+        form expect that form.
 
         Source: Hendrycks and Gimpel, "Gaussian Error Linear Units" (2016), section 2; Radford et al. (2019).
         Tutorial: docs/tutorials/step2_model.md#21-the-feed-forward-layer
@@ -111,7 +111,7 @@ class MLP(nn.Module):
 
 
 class Block(nn.Module):
-    """One layer of the model: attention moves information between positions, the MLP works on each position."""
+    """One layer of the model: attention moves information between positions, the MLP works on each."""
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
@@ -123,9 +123,9 @@ class Block(nn.Module):
     def forward(self, x: Float[Tensor, "B T C"], cache: KVCache | None = None) -> Float[Tensor, "B T C"]:
         """Add to x what attention says about it, then add what the MLP says about that.
 
-        Each part reads a normalized copy of the residual stream ("pre-norm") and *adds* its answer to the stream
-        itself, so that the identity path from the first block to the last is never normalized or overwritten.
-        The cache goes to attention, which is the only part that looks at other positions.
+        Each part reads a normalized copy of the residual stream ("pre-norm") and *adds* its answer to the
+        stream itself, so that the identity path from the first block to the last is never normalized or
+        overwritten. The cache goes to attention, which is the only part that looks at other positions.
 
         Source: Radford et al., "Language Models are Unsupervised Multitask Learners" (2019), section 2.3.
         Tutorial: docs/tutorials/step2_model.md#22-the-block
@@ -139,8 +139,9 @@ class Block(nn.Module):
 def attention_scores(q: Float[Tensor, "*B T D"], k: Float[Tensor, "*B S D"]) -> Float[Tensor, "*B T S"]:
     """Score every query against every key: scores[t, s] = q[t] · k[s] / √D, with D the width of one head.
 
-    The dot product of two vectors of D independent numbers of variance 1 has variance D; dividing by √D keeps the
-    scores at variance 1 for every D, so that softmax starts out soft. All leading dimensions (batch, heads) are kept.
+    The dot product of two vectors of D independent numbers of variance 1 has variance D; dividing by √D keeps
+    the scores at variance 1 for every D, so that softmax starts out soft. All leading dimensions (batch,
+    heads) are kept.
 
     Source: Vaswani et al., "Attention Is All You Need" (2017), section 3.2.1.
     Tutorial: docs/tutorials/step2_model.md#23a-scores
@@ -155,8 +156,8 @@ def apply_causal_mask(scores: Float[Tensor, "*B T S"]) -> Float[Tensor, "*B T S"
     """Hide the future: the score of every key that comes after its query becomes minus infinity.
 
     The T queries are the *last* T of the S positions (S = T without a cache, S > T with one): query t stands at
-    position S - T + t and may read the keys 0 to S - T + t, itself included. Returns a new tensor and leaves the
-    argument as it was.
+    position S - T + t and may read the keys 0 to S - T + t, itself included. Returns a new tensor and leaves
+    the argument as it was.
 
     Tutorial: docs/tutorials/step2_model.md#23b-the-causal-mask
     """
@@ -198,10 +199,10 @@ class CausalSelfAttention(nn.Module):
     def forward(self, x: Float[Tensor, "B T C"], cache: KVCache | None = None) -> Float[Tensor, "B T C"]:
         """Let every position read from itself and the positions before it, with H heads in parallel.
 
-        `c_attn` holds the three projections in one matrix: of its 3C outputs the first C are the queries, the next C
-        the keys, the last C the values. Head h owns features h·D to (h+1)·D of each. With a cache, the T positions of
-        x follow those that the cache already holds, and read them too. `attn_dropout` acts on the weights,
-        `resid_dropout` on the result.
+        `c_attn` holds the three projections in one matrix: of its 3C outputs the first C are the queries, the
+        next C the keys, the last C the values. Head h owns features h·D to (h+1)·D of each. With a cache, the
+        T positions of x follow those that the cache already holds, and read them too. `attn_dropout` acts on
+        the weights, `resid_dropout` on the result.
 
         Source: Vaswani et al. (2017), section 3.2.2; Radford et al. (2019).
         Tutorial: docs/tutorials/step2_model.md#23d-heads
@@ -221,10 +222,11 @@ class CausalSelfAttention(nn.Module):
 
 
 class GPT(nn.Module):
-    """The whole model: embeddings, n_layer blocks, a final norm, and a head that shares the token embedding's weights.
+    """The whole model: embeddings, n_layer blocks, a final norm, and a head tied to the token embedding.
 
-    Initialization is GPT-2's: normal with standard deviation 0.02, and the projections that write into the residual
-    stream scaled down by √(2 · n_layer), so that the stream keeps its size however many blocks add to it.
+    Initialization is GPT-2's: normal with standard deviation 0.02, and the projections that write into the
+    residual stream scaled down by √(2 · n_layer), so that the stream keeps its size however many blocks add
+    to it.
     """
 
     def __init__(self, config: GPTConfig) -> None:
@@ -245,11 +247,11 @@ class GPT(nn.Module):
     def embed(self, ids: Int[Tensor, "B T"], start: int = 0) -> Float[Tensor, "B T C"]:
         """Give every token the vector of its id plus the vector of its position, then drop out.
 
-        The T tokens stand at positions start to start + T - 1: `start` is the number of tokens that came before and
-        are already in a cache.
+        The T tokens stand at positions start to start + T - 1: `start` is the number of tokens that came
+        before and are already in a cache.
 
-        Source: Radford et al., "Improving Language Understanding by Generative Pre-Training" (2018), section 3.1.
-        Tutorial: docs/tutorials/step2_model.md#24a-embeddings
+        Source: Radford et al., "Improving Language Understanding by Generative Pre-Training" (2018), section
+        3.1. Tutorial: docs/tutorials/step2_model.md#24a-embeddings
         """
         # 1. Number the positions start, start + 1, ..., one for each of the T tokens (on the device of ids).
         positions = torch.arange(start, start + ids.shape[1], device=ids.device)
@@ -259,7 +261,8 @@ class GPT(nn.Module):
     def transform(
         self, x: Float[Tensor, "B T C"], cache: Sequence[KVCache] | None = None
     ) -> Float[Tensor, "B T C"]:
-        """Send the residual stream through every block in turn; block i gets cache[i], or None without a cache.
+        """Send the residual stream through every block in turn; block i gets cache[i], or None without a
+        cache.
 
         Tutorial: docs/tutorials/step2_model.md#24b-all-blocks
         """
@@ -270,7 +273,8 @@ class GPT(nn.Module):
         return x
 
     def logits(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B T V"]:
-        """Score every token of the vocabulary as the next one: final norm, then the dot product with each token's vector.
+        """Score every token of the vocabulary as the next one: final norm, then the dot product with each
+        token's vector.
 
         The head is tied: its matrix *is* `wte.weight` (V, C), without a bias.
 
@@ -279,7 +283,8 @@ class GPT(nn.Module):
         """
         # 1. Normalize the residual stream with ln_f.
         x = self.ln_f(x)
-        # 2. Take the dot product of every position with every row of the token embedding: (T, C) times (C, V).
+        # 2. Take the dot product of every position with every row of the token embedding: (T, C) times (C,
+        # V).
         return x @ self.wte.weight.T
 
     def forward(
@@ -291,8 +296,8 @@ class GPT(nn.Module):
         """Return the logits for every position and, with labels, the mean loss of predicting each next token.
 
         `labels` are the ids themselves, -100 where nothing is to be predicted; the shift by one happens in
-        `next_token_loss`. With a cache (`new_cache()`), ids are the tokens after those already seen. Raises ValueError
-        where the tokens do not fit into block_size.
+        `next_token_loss`. With a cache (`new_cache()`), ids are the tokens after those already seen. Raises
+        ValueError where the tokens do not fit into block_size.
         """
         start = 0 if cache is None else len(cache[0])
         if start + ids.shape[1] > self.config.block_size:
@@ -311,8 +316,9 @@ class GPT(nn.Module):
     def load_gpt2(self, weights: Mapping[str, Tensor]) -> None:
         """Copy the weights of a GPT-2 from `transformers` (`GPT2LMHeadModel.state_dict()`) into this model.
 
-        The names agree but for the prefix; GPT-2 stores the four matrices of a block as (in, out), the transpose of
-        nn.Linear. Raises ValueError, naming the parameter, where one is missing or of another shape.
+        The names agree but for the prefix; GPT-2 stores the four matrices of a block as (in, out), the
+        transpose of nn.Linear. Raises ValueError, naming the parameter, where one is missing or of another
+        shape.
         """
         own = self.state_dict()
         with torch.no_grad():
@@ -333,15 +339,16 @@ def next_token_loss(logits: Float[Tensor, "B T V"], labels: Int[Tensor, "B T"]) 
     """Mean surprise, in nats, at each next token: position t is asked for the label at t + 1.
 
     The surprise at a token is -log softmax(logits)[token] = logsumexp(logits) - logits[token]. The last position has
-    no next token, and pairs whose label is -100 do not count, neither in the sum nor in the number that divides it.
-    Written so that logits of any size are safe: the largest logit is subtracted before anything is exponentiated.
-    `F.cross_entropy` is not allowed here: this function is what it does.
+    no next token, and pairs whose label is -100 do not count, neither in the sum nor in the number that
+    divides it. Written so that logits of any size are safe: the largest logit is subtracted before anything
+    is exponentiated. `F.cross_entropy` is not allowed here: this function is what it does.
 
     Tutorial: docs/tutorials/step2_model.md#24d-the-loss
     """
     # 1. Shift: the logits of positions 0 to T-2 are asked for the labels of positions 1 to T-1.
     logits, labels = logits[:, :-1], labels[:, 1:]
-    # 2. Find the pairs that count (label not -100); put any valid id where they do not, so that it can be looked up.
+    # 2. Find the pairs that count (label not -100); put any valid id where they do not, so that it can be
+    # looked up.
     counted = labels != -100
     targets = labels.where(counted, 0)
     # 3. Log-sum-exp over the vocabulary, with the largest logit taken out first.
@@ -372,5 +379,5 @@ def count_parameters(config: GPTConfig) -> int:
 
 
 def estimate_parameters(config: GPTConfig) -> int:
-    """Return 12 · L · C², the usual estimate of a transformer's size: the matrices of its blocks and nothing else."""
+    """Return 12 · L · C², the usual estimate of a model's size: the matrices of its blocks, nothing else."""
     return 12 * config.n_layer * config.n_embd**2

@@ -1,0 +1,116 @@
+"""One run of a probe on one implementation: the claims in order, and the exception that ended it, if one
+did.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from coursekit.probe import Claim, Rng, as_claims, marked
+from coursekit.wire import freeze
+
+
+@dataclass(frozen=True)
+class Raised:
+    """The exception that ended a run. `traceback` holds the learner's own frames, `line` the last of their
+    lines.
+    """
+
+    type: str
+    message: str
+    traceback: str = ""
+    line: int | None = None
+    in_learner: bool = True
+    stage: str = "probe"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a probe observed. `returns` says, call by call, what the exercise's own functions returned."""
+
+    claims: tuple[Claim, ...]
+    raised: Raised | None = None
+    returns: tuple[str, ...] = ()
+
+
+def seeded(seed: int, item_id: str) -> Rng:
+    """Return the numbers of one exercise under one seed: different exercises draw different numbers."""
+    return Rng((seed << 32) ^ zlib.crc32(item_id.encode()))
+
+
+def find_probe(checks: Sequence[ModuleType], item_id: str) -> Callable[..., Iterator[Any]]:
+    """Return the probe of an item. Raises ValueError where the step has none or several."""
+    probes = marked(checks, "check", item_id)
+    if len(probes) != 1:
+        raise ValueError(f"{item_id} must have exactly one @check, got {len(probes)}")
+    return probes[0]
+
+
+def run_probe(checks: Sequence[ModuleType], item_id: str, m: Any, seed: int) -> Run:
+    """Run an item's probe on an implementation; an exception of the implementation ends the run and is
+    noted.
+    """
+    probe = find_probe(checks, item_id)
+    claims: list[Claim] = []
+    raised = None
+    try:
+        for claim in as_claims(probe(m, seeded(seed, item_id))):
+            claims.append(frozen(claim))
+    except Exception as error:  # noqa: BLE001 - whatever an implementation raises is an observation
+        raised = Raised(type(error).__name__, str(error))
+    return Run(tuple(claims), raised)
+
+
+def frozen(claim: Claim) -> Claim:
+    """Return the claim with its values as plain data, taken at this moment (later in-place changes do not
+    show).
+    """
+    return dataclasses.replace(
+        claim,
+        value=freeze(claim.value),
+        probabilities=freeze(claim.probabilities),
+        given=freeze(claim.given),
+    )
+
+
+def decide_holds(checks: Sequence[ModuleType], want: Run, got: Run) -> Run:
+    """Return the run with every "holds" claim's value replaced by whether its predicate accepts it.
+
+    The predicate sees the value observed and the trusted run's `given`. It runs on the trusted side only.
+    """
+    claims = list(got.claims)
+    for i, (wanted, claim) in enumerate(zip(want.claims, got.claims)):
+        if wanted.kind == "holds":
+            predicate = next(
+                getattr(module, wanted.predicate or "", None)
+                for module in checks
+                if hasattr(module, wanted.predicate or "")
+            )
+            claims[i] = dataclasses.replace(claim, value=bool(predicate(claim.value, wanted.given)))
+    return dataclasses.replace(got, claims=tuple(claims))
+
+
+def run_to_data(run: Run) -> dict[str, Any]:
+    """Return the run as data that `wire.save` takes."""
+    return {
+        "claims": [
+            {f.name: getattr(claim, f.name) for f in dataclasses.fields(Claim)} for claim in run.claims
+        ],
+        "raised": None if run.raised is None else dataclasses.asdict(run.raised),
+        "returns": list(run.returns),
+    }
+
+
+def run_from_data(data: dict[str, Any]) -> Run:
+    """Return the run behind `run_to_data`. Raises ValueError, TypeError or KeyError for anything else."""
+    raised = data["raised"]
+    return Run(
+        tuple(Claim(**claim) for claim in data["claims"]),
+        None if raised is None else Raised(**raised),
+        tuple(data["returns"]),
+    )
