@@ -1,6 +1,7 @@
 """The engine of the course: what steps ask, how answers are judged, how verdicts are told. It names no step.
 
-Authors write checks and mistakes with the names below; learners use `check`, `learner`, `needs`, `ask` and `show` in notebooks.
+Authors write checks and mistakes with the names of `coursekit.probe`; in notebooks learners use `check`,
+`learner`, `needs`, `ask` and `show`.
 """
 
 from __future__ import annotations

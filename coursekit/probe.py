@@ -117,8 +117,8 @@ def cases(item_id: str) -> Callable[[F], F]:
     """Mark the small cases of an exercise: a generator `cases(m)` that yields `(inputs, output)`, the
     smallest first.
 
-    `inputs` is a dict from the argument's name to its value. B = 1, T <= 3, widths of 2, small whole numbers where possible: the
-    first case on which the learner and the solution differ is printed whole.
+    `inputs` is a dict from the argument's name to its value. B = 1, T <= 3, widths of 2, small whole numbers
+    where possible: the first case on which the learner and the solution differ is printed whole.
     """
     return _marker("cases", item_id)
 
@@ -175,7 +175,7 @@ class Rng:
         self.generator = np.random.Generator(np.random.PCG64(seed))
 
     def normal(self, *shape: int, std: float = 1.0) -> Any:
-        """Return a float32 tensor of independent normal numbers. `a, b = rng.normal(2, 3, 4)` draws two of (3, 4)."""
+        """Return a float32 tensor of independent normal numbers; `a, b = rng.normal(2, 3, 4)` draws two."""
         import torch
 
         return torch.from_numpy((std * self.generator.standard_normal(shape)).astype(np.float32))

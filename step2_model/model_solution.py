@@ -95,9 +95,9 @@ class MLP(nn.Module):
         """Widen each position to 4C, apply GELU, project back to C, then drop out.
 
         GELU is taken in its tanh form, as GPT-2 was trained with it:
-        GELU(x) = x/2 · (1 + tanh(√(2/π) · (x + 0.044715 · x³))), which `F.gelu(x, approximate="tanh")` computes.
-        It differs from the exact form, x · Φ(x), by less than 0.0005 anywhere, and weights trained with one
-        form expect that form.
+        GELU(x) = x/2 · (1 + tanh(√(2/π) · (x + 0.044715 · x³))), which `F.gelu(x, approximate="tanh")`
+        computes. It differs from the exact form, x · Φ(x), by less than 0.0005 anywhere, and weights trained
+        with one form expect that form.
 
         Source: Hendrycks and Gimpel, "Gaussian Error Linear Units" (2016), section 2; Radford et al. (2019).
         Tutorial: docs/tutorials/step2_model.md#21-the-feed-forward-layer
@@ -155,9 +155,9 @@ def attention_scores(q: Float[Tensor, "*B T D"], k: Float[Tensor, "*B S D"]) -> 
 def apply_causal_mask(scores: Float[Tensor, "*B T S"]) -> Float[Tensor, "*B T S"]:
     """Hide the future: the score of every key that comes after its query becomes minus infinity.
 
-    The T queries are the *last* T of the S positions (S = T without a cache, S > T with one): query t stands at
-    position S - T + t and may read the keys 0 to S - T + t, itself included. Returns a new tensor and leaves
-    the argument as it was.
+    The T queries are the *last* T of the S positions (S = T without a cache, S > T with one): query t stands
+    at position S - T + t and may read the keys 0 to S - T + t, itself included. Returns a new tensor and
+    leaves the argument as it was.
 
     Tutorial: docs/tutorials/step2_model.md#23b-the-causal-mask
     """
@@ -338,10 +338,10 @@ class GPT(nn.Module):
 def next_token_loss(logits: Float[Tensor, "B T V"], labels: Int[Tensor, "B T"]) -> Float[Tensor, ""]:
     """Mean surprise, in nats, at each next token: position t is asked for the label at t + 1.
 
-    The surprise at a token is -log softmax(logits)[token] = logsumexp(logits) - logits[token]. The last position has
-    no next token, and pairs whose label is -100 do not count, neither in the sum nor in the number that
-    divides it. Written so that logits of any size are safe: the largest logit is subtracted before anything
-    is exponentiated. `F.cross_entropy` is not allowed here: this function is what it does.
+    The surprise at a token is -log softmax(logits)[token] = logsumexp(logits) - logits[token]. The last
+    position has no next token, and pairs whose label is -100 do not count, neither in the sum nor in the
+    number that divides it. Logits of any size are safe: the largest is subtracted before anything is
+    exponentiated. `F.cross_entropy` is not allowed here: this function is what it does.
 
     Tutorial: docs/tutorials/step2_model.md#24d-the-loss
     """
