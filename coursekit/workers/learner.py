@@ -1,0 +1,139 @@
+"""The learner's text as a module: run it under the course's name, and tell its errors in its own lines."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.abc
+import importlib.machinery
+import inspect
+import linecache
+import sys
+from collections.abc import Mapping, Sequence
+from types import CodeType, ModuleType, TracebackType
+from typing import Any
+
+from coursekit.runs import Raised
+from coursekit.tell import describe
+from coursekit.wire import freeze
+
+MAX_RETURNS = 60
+MAX_FRAMES = 6
+
+
+class Source:
+    """One text to be imported under a name, with the line of the learner's file behind each of its lines."""
+
+    def __init__(self, text: str, filename: str, lines: Sequence[int | None] | None) -> None:
+        self.text = text
+        self.filename = filename
+        self.lines = lines
+
+    def learner_line(self, line: int) -> int | None:
+        """Return the line in the learner's file, or None where the text is the course's own."""
+        if self.lines is None:
+            return line
+        return self.lines[line - 1] if 0 < line <= len(self.lines) else None
+
+
+class SourceFinder(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
+    """Import modules from texts in memory, before anything on disk is looked at."""
+
+    def __init__(self, sources: Mapping[str, Source]) -> None:
+        self.sources = sources
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> importlib.machinery.ModuleSpec | None:
+        if name not in self.sources:
+            return None
+        return importlib.machinery.ModuleSpec(name, self, origin=self.sources[name].filename)
+
+    def get_source(self, fullname: str) -> str:
+        return self.sources[fullname].text
+
+    def get_code(self, fullname: str) -> CodeType:
+        source = self.sources[fullname]
+        return compile(source.text, source.filename, "exec", dont_inherit=True)
+
+    def exec_module(self, module: ModuleType) -> None:
+        source = self.sources[module.__name__]
+        module.__file__ = source.filename
+        lines = source.text.splitlines(keepends=True)
+        linecache.cache[source.filename] = (len(source.text), None, lines, source.filename)
+        exec(self.get_code(module.__name__), module.__dict__)
+
+
+def install(sources: Mapping[str, Source]) -> None:
+    """Make the sources importable in this process."""
+    sys.meta_path.insert(0, SourceFinder(sources))
+    for name in sources:
+        sys.modules.pop(name, None)
+
+
+def record_returns(module: ModuleType, targets: Sequence[str]) -> list[str]:
+    """Note what each target returns, call by call, in the list that comes back."""
+    notes: list[str] = []
+    for target in targets:
+        owner_name, _, name = target.rpartition(".")
+        owner = getattr(module, owner_name, None) if owner_name else module
+        function = getattr(owner, name, None)
+        if owner is not None and inspect.isfunction(function):
+            setattr(owner, name, _recorded(function, notes))
+    return notes
+
+
+def _recorded(function: Any, notes: list[str]) -> Any:
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        value = function(*args, **kwargs)
+        if len(notes) < MAX_RETURNS:
+            notes.append(f"{function.__name__} returned {describe(freeze(value))}")
+        return value
+
+    return call
+
+
+def tell_exception(error: BaseException, sources: Mapping[str, Source], stage: str) -> Raised:
+    """Return an exception as data: its type and text, and the learner's own frames in the learner's own
+    lines.
+    """
+    files = {source.filename: source for source in sources.values()}
+    if isinstance(error, SyntaxError) and error.filename in files:
+        return _tell_syntax(error, files[error.filename], stage)
+    told: list[str] = []
+    line = None
+    innermost_is_learner = False
+    for filename, number, function in _frames(error.__traceback__):
+        source = files.get(filename)
+        innermost_is_learner = source is not None
+        if source is None:
+            continue
+        own = source.learner_line(number)
+        line = own if own is not None else line
+        place = "given by the course" if own is None else f"line {own}"
+        told.append(f"{filename.rpartition('/')[2]}, {place}, in {function}")
+        if text := linecache.getline(filename, number).strip():
+            told.append(f"    {text}")
+    shown = told[-2 * MAX_FRAMES :]
+    shown.append(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
+    in_learner = bool(told) and (innermost_is_learner or line is not None)
+    return Raised(type(error).__name__, str(error), "\n".join(shown), line, in_learner, stage)
+
+
+def _frames(traceback: TracebackType | None) -> list[tuple[str, int, str]]:
+    found = []
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        found.append((code.co_filename, traceback.tb_lineno, code.co_name))
+        traceback = traceback.tb_next
+    return found
+
+
+def _tell_syntax(error: SyntaxError, source: Source, stage: str) -> Raised:
+    line = source.learner_line(error.lineno or 1)
+    shown = [f"{source.filename.rpartition('/')[2]}, line {line}"]
+    if error.text:
+        shown.append(f"    {error.text.strip()}")
+        indent = len(error.text) - len(error.text.lstrip())
+        shown.append("    " + " " * max(0, (error.offset or 1) - 1 - indent) + "^")
+    shown.append(f"{type(error).__name__}: {error.msg}")
+    return Raised(type(error).__name__, str(error.msg), "\n".join(shown), line, True, stage)

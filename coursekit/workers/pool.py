@@ -1,0 +1,239 @@
+"""The trusted side of the workers: hand a job over, wait, and get back what came of it.
+
+On Linux one warm process forks a fresh copy of itself for every job (tens of milliseconds). Elsewhere, where
+forking is not safe or not there, warm spare processes wait, each is used once and replaced in the background.
+Set COURSE_WORKERS=spares to use spares on Linux too.
+"""
+
+from __future__ import annotations
+
+import ast
+import atexit
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from coursekit import wire
+from coursekit.registry import COURSE_ROOT
+from coursekit.workers.watch import End, kill_tree, supervise
+
+MEMORY = 4 * 2**30
+PRINTED = 4_000
+SPARES = 2
+
+
+class WorkerError(Exception):
+    """A worker failed by a fault of the course or the machine, not of the code under judgment."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a job: how its process ended, its reply if it gave one, and the start of what it
+    printed.
+    """
+
+    end: End
+    reply: Any = None
+    printed: str = ""
+
+
+class Worker:
+    """One worker process: imports done, waiting for a job."""
+
+    def __init__(self, preload: Sequence[str], fork: bool) -> None:
+        settings = json.dumps({"preload": list(preload), "fork": fork})
+        environment = os.environ | {
+            "PYTHONPATH": os.pathsep.join([str(COURSE_ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(
+                os.pathsep
+            ),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONIOENCODING": "utf-8",
+            "PYTHONHASHSEED": "0",
+            "OMP_NUM_THREADS": "1",
+        }
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "coursekit.workers.process", settings],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            cwd=COURSE_ROOT,
+            start_new_session=True,
+            text=True,
+            encoding="utf-8",
+        )
+        self.is_ready = False
+
+    def wait_ready(self) -> None:
+        """Wait until the imports are done."""
+        if not self.is_ready:
+            if "ready" not in self.listen():
+                raise WorkerError("a worker process did not start: run `course doctor`")
+            self.is_ready = True
+
+    def listen(self) -> dict[str, Any]:
+        """Return the next message of the process, or an empty one if it has ended."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        return json.loads(line) if line else {}
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Give the process a job."""
+        assert self.process.stdin is not None
+        try:
+            self.process.stdin.write(json.dumps(message) + "\n")
+            self.process.stdin.flush()
+        except OSError:
+            raise WorkerError("a worker process has ended: run the check again") from None
+
+    def close(self) -> None:
+        """End the process and everything that it started."""
+        kill_tree(self.process.pid)
+        for stream in (self.process.stdin, self.process.stdout):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+        self.process.wait()
+
+
+class Pool:
+    """Warm workers for one set of imports. Use it as a context manager, or let `shared_pool` keep it."""
+
+    def __init__(self, preload: Sequence[str] = (), fork: bool | None = None) -> None:
+        self.preload = tuple(preload)
+        self.fork = can_fork() if fork is None else fork
+        self._lock = threading.Lock()
+        self._workers: deque[Worker] = deque()
+        self.warm()
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def warm(self) -> None:
+        """Start what is missing of the warm processes; returns at once."""
+        wanted = 1 if self.fork else SPARES
+        while len(self._workers) < wanted:
+            self._workers.append(Worker(self.preload, self.fork))
+
+    def run(self, job: dict[str, Any], seconds: float, memory: int = MEMORY) -> Outcome:
+        """Do a job in a process of its own and return what came of it. One job at a time; others wait."""
+        with self._lock:
+            folder = Path(tempfile.mkdtemp(prefix="course-job-"))
+            try:
+                wire.save(folder, "job", wire.freeze(job))
+                end = (
+                    self._run_forked(folder, seconds, memory)
+                    if self.fork
+                    else self._run_spare(folder, seconds, memory)
+                )
+                return _outcome(folder, end)
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _run_forked(self, folder: Path, seconds: float, memory: int) -> End:
+        worker = self._workers[0]
+        try:
+            worker.wait_ready()
+            worker.send({"folder": str(folder), "seconds": seconds, "memory": memory})
+            told = worker.listen()
+        except BaseException:
+            self._replace(worker)
+            raise
+        if not told:
+            self._replace(worker)
+            raise WorkerError("the worker process has ended in the middle of a job: run the check again")
+        return End(told["how"], told["code"])
+
+    def _run_spare(self, folder: Path, seconds: float, memory: int) -> End:
+        worker = self._workers.popleft()
+        try:
+            worker.wait_ready()
+            worker.send({"folder": str(folder)})
+            self.warm()
+            return supervise(worker.process.pid, worker.process.poll, seconds, memory)
+        finally:
+            worker.close()
+
+    def _replace(self, worker: Worker) -> None:
+        worker.close()
+        self._workers.remove(worker)
+        self.warm()
+
+    def pids(self) -> list[int]:
+        """Return the process ids of the warm workers."""
+        return [worker.process.pid for worker in self._workers]
+
+    def close(self) -> None:
+        """End all workers."""
+        while self._workers:
+            self._workers.pop().close()
+
+
+def can_fork() -> bool:
+    """Tell whether jobs run in forks of one warm process: on Linux, unless COURSE_WORKERS says "spares"."""
+    return sys.platform == "linux" and os.environ.get("COURSE_WORKERS") != "spares"
+
+
+def preload_of(sources: Sequence[Path], root: Path) -> tuple[str, ...]:
+    """Return the modules that these files import from outside the course, to be imported before a job
+    comes.
+    """
+    names: set[str] = set()
+    for path in sources:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names.update(alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names.add(node.module)
+    return tuple(sorted(name for name in names if not (root / name.split(".")[0]).exists()))
+
+
+_pools: dict[tuple[str, ...], Pool] = {}
+
+
+def shared_pool(preload: Sequence[str]) -> Pool:
+    """Return the pool of this process for these imports; it is closed when the process ends."""
+    key = tuple(preload)
+    if key not in _pools:
+        _pools[key] = Pool(key)
+    return _pools[key]
+
+
+@atexit.register
+def close_shared() -> None:
+    """End the workers of all shared pools."""
+    while _pools:
+        _pools.popitem()[1].close()
+
+
+def _outcome(folder: Path, end: End) -> Outcome:
+    printed = _printed(folder)
+    fault = folder / "fault.txt"
+    if fault.exists():
+        raise WorkerError(f"the course itself failed in a worker:\n{fault.read_text(encoding='utf-8')}")
+    try:
+        return Outcome(end, wire.load(folder, "reply"), printed)
+    except (FileNotFoundError, wire.WireError):
+        return Outcome(end, None, printed)
+
+
+def _printed(folder: Path) -> str:
+    try:
+        with (folder / "printed.txt").open("rb") as file:
+            text = file.read(4 * PRINTED).decode("utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
+    return text if len(text) <= PRINTED else text[:PRINTED] + "\n... (the rest is left out)"

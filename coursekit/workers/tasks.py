@@ -1,0 +1,130 @@
+"""What a job does inside a worker. The learner's file is loaded by `probe` and `cases`; the other tasks run
+trusted code.
+
+A job is a dict: `task`, `root` and `step` of the course, `item`, `seed`, and what the task needs. The reply
+is data for `wire.save`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from coursekit import wire
+from coursekit.loader import implementation, load_marked, reference_implementation
+from coursekit.probe import Claim, as_claims, marked
+from coursekit.registry import Exercise, Milestone, Step, load_step
+from coursekit.runs import (
+    Raised,
+    Run,
+    decide_holds,
+    find_probe,
+    frozen,
+    run_from_data,
+    run_probe,
+    run_to_data,
+    seeded,
+)
+from coursekit.workers.learner import Source, install, record_returns, tell_exception
+
+MAX_CASES = 40
+
+
+def perform(folder: Path) -> None:
+    """Do the job of a folder and put the reply beside it."""
+    job = wire.load(folder, "job")
+    os.chdir(folder)
+    limit_threads(1)
+    step = load_step(Path(job["root"]) / job["step"])
+    item = next(item for item in step.items if item.id == job["item"])
+    checks = load_marked(step, "checks")
+    wire.save(folder, "reply", TASKS[job["task"]](job, step, item, checks))
+
+
+def limit_threads(count: int) -> None:
+    """Let torch, if it is loaded, compute with this many threads: sums are then added in the same order
+    everywhere.
+    """
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(count)
+
+
+def probe_learner(job: dict[str, Any], step: Step, item: Any, checks: Sequence[ModuleType]) -> dict[str, Any]:
+    """Run the item's probe on the learner's text."""
+    sources = _sources(job)
+    claims: list[Claim] = []
+    notes: list[str] = []
+    raised: Raised | None = None
+    stage = "module"
+    try:
+        install(sources)
+        module = importlib.import_module(job["main"])
+        stage = "probe"
+        notes = record_returns(module, item.targets)
+        for claim in as_claims(find_probe(checks, item.id)(module, seeded(job["seed"], item.id))):
+            claims.append(frozen(claim))
+    except BaseException as error:  # noqa: BLE001 - exit and interrupt too are what the learner's code did
+        raised = tell_exception(error, sources, stage)
+    return run_to_data(Run(tuple(claims), raised, tuple(notes)))
+
+
+def cases_of_learner(job: dict[str, Any], step: Step, item: Any, checks: Sequence[ModuleType]) -> Any:
+    """Run the item's small cases on the learner's text."""
+    install(_sources(job))
+    return _cases(importlib.import_module(job["main"]), item, checks)
+
+
+def reference(job: dict[str, Any], step: Step, item: Any, checks: Sequence[ModuleType]) -> dict[str, Any]:
+    """Run the item's probe and small cases on what it is compared with, and the probe on every known mistake."""
+    m = reference_implementation(step, item, checks)
+    notes = record_returns(m, item.targets) if isinstance(m, ModuleType) else []
+    run = dataclasses.replace(run_probe(checks, item.id, m, job["seed"]), returns=tuple(notes))
+    run = decide_holds(checks, run, run)
+    if run.raised:
+        raise RuntimeError(f"the probe of {item.id} must run on the solution, got {run.raised}")
+    known = []
+    for function in marked(load_marked(step, "mistakes"), "mistake", item.id):
+        wrong = run_probe(checks, item.id, implementation(step, item, function), job["seed"])
+        data = run_to_data(decide_holds(checks, run, wrong))
+        known.append({"name": function.__name__, "text": _text(function), "run": data})
+    return {"run": run_to_data(run), "mistakes": known, "cases": _cases(m, item, checks)}
+
+
+def decide(job: dict[str, Any], step: Step, item: Any, checks: Sequence[ModuleType]) -> dict[str, Any]:
+    """Evaluate the predicates of "holds" claims over values that the learner's code gave."""
+    return run_to_data(decide_holds(checks, run_from_data(job["want"]), run_from_data(job["got"])))
+
+
+TASKS = {
+    "probe": probe_learner,
+    "cases": cases_of_learner,
+    "reference": reference,
+    "decide": decide,
+}
+
+
+def _sources(job: dict[str, Any]) -> dict[str, Source]:
+    return {name: Source(s["text"], s["filename"], s["lines"]) for name, s in job["modules"].items()}
+
+
+def _cases(m: Any, item: Exercise | Milestone, checks: Sequence[ModuleType]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for maker in marked(checks, "cases", item.id):
+        try:
+            for inputs, output in maker(m):
+                found.append({"inputs": wire.freeze(inputs), "output": wire.freeze(output)})
+                if len(found) >= MAX_CASES:
+                    break
+        except Exception as error:  # noqa: BLE001 - an exception is one of the outcomes that are compared
+            found.append({"inputs": None, "output": wire.Opaque(f"{type(error).__name__}: {error}")})
+    return found
+
+
+def _text(function: Any) -> str:
+    return " ".join((function.__doc__ or "").split())
