@@ -4,6 +4,7 @@ step.
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from coursekit.registry import Exercise, Milestone
 from coursekit.runs import Raised, Run
 from coursekit.tell import print_whole
 from coursekit.verdict import FileFault, Status, Verdict
+from coursekit.workers.watch import MEMORY
 
 if TYPE_CHECKING:
     from coursekit.expected import Expected
@@ -153,18 +155,28 @@ def ended_early(sub: Submission, item: Item, outcome: Outcome, lines: Sequence[i
     next_step = _hint(item)
     if how == "timeout":
         status = Status.TIMEOUT
-        text = f"No answer after {item.timeout:g} seconds: is there a loop that does not end?"
+        line = _stuck_line(sub, outcome.stack, lines)
+        where = f" Shortly before, it was in line {line}." if line else ""
+        text = f"No answer after {item.timeout:g} seconds: is there a loop that does not end?{where}"
         next_step = f"look at what ends each loop in {' and '.join(item.targets) or sub.name}"
     elif how == "memory":
-        text = (
-            "Your code took more memory than a check may use (4 GiB): is a tensor larger than it should be?"
-        )
+        text = f"Your code took more than the {MEMORY >> 30} GiB of memory that a check may use."
+        next_step = "print the shapes: is a tensor larger than it should be?"
     elif how == "signal":
         text = f"The process that ran your code was ended by {_signal(code)}."
     else:
         text = f"Your code ended the process itself (exit status {code}) before the check was over."
         next_step = "return a value instead of ending the program"
     return _verdict(sub, item, status, next_step, message=text, printed=outcome.printed or None)
+
+
+def _stuck_line(sub: Submission, stack: str, lines: Sequence[int | None] | None) -> int | None:
+    """Return the learner's innermost line in a stack by faulthandler, which writes the innermost first."""
+    for match in re.finditer(r'File "(.*?)", line (\d+)', stack):
+        if match[1] == str(sub.path):
+            number = int(match[2])
+            return number if lines is None else lines[number - 1]
+    return None
 
 
 def no_file(path: Path) -> str:

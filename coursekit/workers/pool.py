@@ -25,9 +25,8 @@ from typing import Any
 
 from coursekit import wire
 from coursekit.registry import COURSE_ROOT
-from coursekit.workers.watch import End, kill_tree, supervise
+from coursekit.workers.watch import MEMORY, End, kill_tree, supervise
 
-MEMORY = 4 * 2**30
 PRINTED = 4_000
 SPARES = 2
 
@@ -38,13 +37,15 @@ class WorkerError(Exception):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a job: how its process ended, its reply if it gave one, and the start of what it
-    printed.
+    """What came of a job: how its process ended, its reply if it gave one, the start of what it printed.
+
+    `stack` is where its Python code was shortly before its time was up.
     """
 
     end: End
     reply: Any = None
     printed: str = ""
+    stack: str = ""
 
 
 class Worker:
@@ -227,7 +228,9 @@ def _outcome(folder: Path, end: End) -> Outcome:
     try:
         return Outcome(end, wire.load(folder, "reply"), printed)
     except (FileNotFoundError, wire.WireError):
-        return Outcome(end, None, printed)
+        stack = folder / "stack.txt"
+        where = stack.read_text(errors="replace") if end.how == "timeout" and stack.exists() else ""
+        return Outcome(end, None, printed, where)
 
 
 def _printed(folder: Path) -> str:

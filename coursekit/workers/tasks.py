@@ -8,6 +8,7 @@ is data for `wire.save`.
 from __future__ import annotations
 
 import dataclasses
+import faulthandler
 import importlib
 import os
 import sys
@@ -62,6 +63,9 @@ def probe_learner(job: dict[str, Any], step: Step, item: Any, checks: Sequence[M
     notes: list[str] = []
     raised: Raised | None = None
     stage = "module"
+    # Shortly before the time is up, note where the code is: C code does this even while Python is in a loop.
+    stack = os.open("stack.txt", os.O_WRONLY | os.O_CREAT, 0o600)
+    faulthandler.dump_traceback_later(0.9 * job["seconds"], file=stack)
     try:
         install(sources)
         module = importlib.import_module(job["main"])
@@ -81,7 +85,7 @@ def cases_of_learner(job: dict[str, Any], step: Step, item: Any, checks: Sequenc
 
 
 def reference(job: dict[str, Any], step: Step, item: Any, checks: Sequence[ModuleType]) -> dict[str, Any]:
-    """Run the item's probe and small cases on what it is compared with, and the probe on every known mistake."""
+    """Run the item's probe and small cases on what it is compared with; the probe on every known mistake."""
     m = reference_implementation(step, item, checks)
     notes = record_returns(m, item.targets) if isinstance(m, ModuleType) else []
     run = dataclasses.replace(run_probe(checks, item.id, m, job["seed"]), returns=tuple(notes))

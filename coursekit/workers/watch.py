@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import psutil
 
+# What one check may hold in memory, its own interpreter and torch (about 0.3 GiB) included.
+MEMORY = 2 * 2**30
 GRACE = 0.05
 MEMORY_EVERY = 0.05
 
