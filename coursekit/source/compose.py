@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from coursekit.source.spans import Span, all_spans, find_spans, spans_of, syntax_tree
+from coursekit.source.spans import Span, all_spans, find_spans, spans_of
 from coursekit.source.text import prefix_of, split_lines
 
 # A line with the number of the learner's line behind it, None where it is the solution's.
@@ -81,9 +81,10 @@ def _replaced(learner: str, source: str, targets: Collection[str], keep: Collect
     newline = _newline(learner)
     spans = {target: found[-1] for target, found in spans_of(source).items()}
     source_lines = split_lines(source)
-    # A file that does not compile may have its fault in an earlier definition that a later one hides.
     places = all_spans(learner, [*targets, *keep], source)
-    found = {t: (p if syntax_tree(learner) is None else p[-1:]) for t, p in places.items() if t in targets}
+    # Every definition of a name, not only the last: a fault may stand in a hidden one, and of two in the
+    # branches of an `if` either may count.
+    found = {target: spans for target, spans in places.items() if target in targets}
     for target, place in sorted(_pairs(found), key=lambda pair: -pair[1].header):
         span = spans[target]
         body = source_lines[span.header - 1 : span.last]

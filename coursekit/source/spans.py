@@ -68,6 +68,8 @@ def spans_of(text: str) -> dict[str, list[Span]]:
 def _collect(body: Iterable[ast.stmt], lines: list[str], owner: str) -> dict[str, list[Span]]:
     found: dict[str, list[Span]] = {}
     for node in definitions(body):
+        if any(ast.unparse(d).endswith("overload") for d in node.decorator_list):
+            continue  # says how a definition may be called, and defines nothing
         name = owner + node.name
         first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
         last = _with_trailing_comments(lines, node, first)

@@ -103,6 +103,7 @@ def _stub_body(
     """Return the lines of one stub's body, its docstring first."""
     if ast.get_docstring(node) is None:
         raise StubError(f"{span.target} (exercise {item}) must have a docstring: the learner reads it")
+    _require_whole_givens(lines, node, item)
     docstring = node.body[0]
     kept = lines[docstring.lineno - 1 : docstring.end_lineno]
     indent = " " * (docstring.col_offset)
@@ -116,6 +117,20 @@ def _stub_body(
         len(plan),
     )
     return [*kept, *plan[:at], *todo, *plan[at:]]
+
+
+def _require_whole_givens(lines: list[str], node: ast.AST, item: str) -> None:
+    """Raise StubError where only a part of a statement is given, or a statement under one that is not."""
+    for inner in ast.walk(node):
+        if inner is node or not isinstance(inner, ast.stmt):
+            continue
+        marked = [GIVEN.search(line) is not None for line in lines[inner.lineno - 1 : inner.end_lineno]]
+        is_compound = bool(getattr(inner, "body", None))
+        if any(marked) and not (marked[0] if is_compound else all(marked)):
+            line = inner.lineno + marked.index(True)
+            raise StubError(
+                f"exercise {item}: a given line must stand in a statement given whole, got line {line}"
+            )
 
 
 def _plan(body: list[str], width: int) -> list[str]:
@@ -134,10 +149,13 @@ def _plan(body: list[str], width: int) -> list[str]:
             depth = indent_of(line) + (4 if code.endswith(":") else 0)
             continues = False
         elif is_comment and (NUMBERED.match(line) or continues):
-            plan.append(" " * min(indent_of(line), max(depth, width)) + line.lstrip())
+            depth = min(indent_of(line), depth)
+            plan.append(" " * depth + line.lstrip())
             continues = True
         else:
             continues = False
+            if line.strip() and not is_comment:
+                depth = max(width, min(indent_of(line), depth))
     return plan
 
 
