@@ -18,7 +18,8 @@ from typing import Any
 from coursekit import wire
 from coursekit.registry import Exercise, Milestone, Step
 from coursekit.runs import Run, run_from_data
-from coursekit.workers.pool import Pool, WorkerError
+from coursekit.workers import WorkerError
+from coursekit.workers.pool import Pool
 
 PRACTICE_SEED = 20
 SECONDS = 240.0

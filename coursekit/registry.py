@@ -188,15 +188,15 @@ def load_step(path: Path) -> Step:
     return step
 
 
-def _make(kind: type, entry: dict[str, Any], where: str, **known: Any) -> Any:
+def _make(cls: type, entry: dict[str, Any], where: str, **known: Any) -> Any:
     """Build a dataclass from a TOML table: every key known, every required one there, lists made tuples."""
-    names = {f.name for f in fields(kind)}
+    names = {f.name for f in fields(cls)}
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()} | known
     title = entry.get("id", entry.get("name", "[step]"))
     if unknown := set(values) - names:
         raise RegistryError(f"{where}: {title} has a key {min(unknown)!r} that the course does not know")
     try:
-        return kind(**values)
+        return cls(**values)
     except TypeError as error:
         missing = re.findall(r"'(\w+)'", str(error))
         raise RegistryError(f"{where}: {title} must also say {', '.join(missing)}") from None

@@ -84,14 +84,11 @@ def decide_holds(checks: Sequence[ModuleType], want: Run, got: Run) -> Run:
     The predicate sees the value observed and the trusted run's `given`. It runs on the trusted side only.
     """
     claims = list(got.claims)
+    predicates = {name: value for module in checks for name, value in vars(module).items()}
     for i, (wanted, claim) in enumerate(zip(want.claims, got.claims)):
         if wanted.kind == "holds":
-            predicate = next(
-                getattr(module, wanted.predicate or "", None)
-                for module in checks
-                if hasattr(module, wanted.predicate or "")
-            )
-            claims[i] = dataclasses.replace(claim, value=bool(predicate(claim.value, wanted.given)))
+            accepts = predicates[wanted.predicate or ""]
+            claims[i] = dataclasses.replace(claim, value=bool(accepts(claim.value, wanted.given)))
     return dataclasses.replace(got, claims=tuple(claims))
 
 

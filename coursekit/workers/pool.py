@@ -25,14 +25,11 @@ from typing import Any
 
 from coursekit import wire
 from coursekit.registry import COURSE_ROOT
+from coursekit.workers import WorkerError
 from coursekit.workers.watch import MEMORY, End, kill_tree, supervise
 
 PRINTED = 4_000
 SPARES = 2
-
-
-class WorkerError(Exception):
-    """A worker failed by a fault of the course or the machine, not of the code under judgment."""
 
 
 @dataclass(frozen=True)
