@@ -1,0 +1,1 @@
+"""The program `course`: one file for each group of its commands."""

@@ -1,0 +1,85 @@
+"""The program `course`: start what is slow, run the command, say in one sentence what was typed wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+
+from coursekit.cli.select import CourseFault, WrongUsage, find, step_of
+from coursekit.registry import RegistryError, UnknownName, load_course
+
+PASSED, WRONG_USAGE, COURSE_FAULT, INTERRUPTED = 0, 2, 3, 130
+
+
+def main() -> None:
+    """Run `course` and end the process.
+
+    Exit status 0; 1 where not everything passes; 2 for wrong usage; 3 where the course itself fails; 130
+    for Ctrl-C.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        # Old code pages cannot show every character of a verdict: a question mark is better than a crash.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit status; what went wrong is one sentence on stderr."""
+    try:
+        if arguments[:1] == ["check"]:
+            warm_up(arguments[1:])
+        return _run(list(arguments))
+    except (WrongUsage, RegistryError, UnknownName) as error:
+        print(error, file=sys.stderr)
+        return WRONG_USAGE
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader went away (`course list | head`): nothing is wrong, and nothing more can be told.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PASSED
+
+
+def warm_up(names: Sequence[str]) -> None:
+    """Start the worker of the step that is meant, so that it imports torch while the rest here is loaded.
+
+    Arguments that mean nothing are told about later, by the command itself.
+    """
+    steps = load_course()
+    for name in names:
+        with contextlib.suppress(WrongUsage):
+            steps = (step_of(find(name)[0]),)
+            break
+    if steps and not {"-h", "--help"} & set(names):
+        from coursekit.judge import shared
+
+        shared().pool(steps[0])
+
+
+def _run(arguments: list[str]) -> int:
+    import typer
+
+    from coursekit.cli.commands import add_programs, app
+    from coursekit.source.stub import StubError
+
+    add_programs()
+    try:
+        return int(app(args=arguments, prog_name="course", standalone_mode=False) or PASSED)
+    except typer.Exit as end:
+        return end.exit_code
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    except typer.BadParameter.__mro__[1] as error:  # every way of typing a command wrong
+        print(error.format_message(), file=sys.stderr)
+        return WRONG_USAGE
+    except (CourseFault, StubError) as error:
+        print(error, file=sys.stderr)
+        return COURSE_FAULT
+
+
+if __name__ == "__main__":
+    main()

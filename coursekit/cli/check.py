@@ -1,0 +1,61 @@
+"""`course check` and `course watch`: verdicts, once or after every save."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from coursekit.cli.select import CourseFault, Job, WrongUsage, select
+from coursekit.render.terminal import make_console, print_report
+from coursekit.standing import keep
+from coursekit.verdict import Report
+
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[ID|STEP]...", help="2.3a, a group (2.3), a step (step2_model or 2); without: all."
+    ),
+]
+File = Annotated[
+    Path | None, typer.Option("--file", metavar="PATH", help="Judge this file instead of your own.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the verdicts as JSON.")]
+
+
+def check(names: Names = None, file: File = None, as_json: AsJson = False) -> None:
+    """Judge what you wrote, every exercise by itself. Exit status 0 if all pass, 1 if not."""
+    reports = []
+    for job in select(names or [], file):
+        report, problem = keep(job.step, _judged(job))
+        if not as_json:
+            print_report(report, job.step, make_console())
+        if problem:
+            typer.echo(problem, err=True)
+        reports.append(report)
+    if as_json:
+        objects = [report.to_json() for report in reports]
+        typer.echo(json.dumps(objects[0] if len(objects) == 1 else objects, indent=1, ensure_ascii=False))
+    raise typer.Exit(0 if all(report.all_passed for report in reports) else 1)
+
+
+def watch(names: Names = None, file: File = None) -> None:
+    """Stay and judge after every save. Keys: h hint, n next, l list, a all, q quit."""
+    jobs = select(names or [], file)
+    if not jobs:
+        raise WrongUsage("there is nothing to watch: no step has exercises yet")
+    from coursekit.watch import watch as stay
+
+    stay(jobs[0], is_chosen=bool(names))
+
+
+def _judged(job: Job) -> Report:
+    from coursekit.judge import shared
+    from coursekit.workers.pool import WorkerError
+
+    try:
+        return shared().report(job.step, job.items, job.path)
+    except WorkerError as error:
+        raise CourseFault(str(error)) from error

@@ -1,0 +1,147 @@
+"""`course hint`, `show`, `solve`, `reset`: help with one exercise, and its code put in or taken back."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from coursekit import progress
+from coursekit.cli.files import Change, contract, places, rewrite
+from coursekit.cli.select import Item, WrongUsage, find, find_one, shown, step_of
+from coursekit.progress import Progress
+from coursekit.registry import Exercise, Step
+from coursekit.render.telling import plural
+from coursekit.render.terminal import bold, indented, make_console
+from coursekit.source import exercise_text, read_source, stub_text
+from coursekit.source import reset as take_back
+from coursekit.source import solve as put_in
+
+Id = Annotated[str, typer.Argument(metavar="ID", help="An exercise, such as 2.3a.", show_default=False)]
+IdOrStep = Annotated[
+    str, typer.Argument(metavar="ID|STEP", help="An exercise, a group or a whole step.", show_default=False)
+]
+
+
+def hint(name: Id) -> None:
+    """Give the next hint, the weakest first."""
+    step, item = find_one(name)
+    if not item.hints:
+        way = f"it needs {', '.join(item.needs)}" if item.is_milestone else f"read {item.writeup}"
+        raise WrongUsage(f"{item.id} {item.title} has no hints: {way}")
+    seen, total = progress.load(step.root).note(item.id).hints, len(item.hints)
+    number = min(seen + 1, total)
+
+    def count(state: Progress) -> None:
+        state.note(item.id).hints = number
+
+    if number > seen:
+        _keep(step, count)
+    console = make_console()
+    again = ", once more" if seen >= total else ""
+    console.print(bold(f"{item.id} {item.title}: hint {number} of {total}{again}"))
+    console.print(indented(item.hints[number - 1]))
+    if number < total:
+        console.print(f"Try it, then: course check {item.id}   (the next hint: course hint {item.id})")
+        return
+    console.print(f"This is the last hint. To read on: {item.writeup}")
+    console.print(
+        f"Or let the course write it: course solve {item.id} (counts as solved for you, not as earned)"
+    )
+
+
+def show(name: Id) -> None:
+    """Show an exercise: what it asks, the hints you have seen, what to read, where you write it."""
+    step, item = find_one(name)
+    note = progress.load(step.root).note(item.id)
+    console = make_console()
+    console.print(bold(f"{item.id} {item.title}"))
+    console.print(indented(_facts(item, note.standing)))
+    for target in item.targets:
+        console.print("\n", indented(contract(step, item, target)), sep="")
+    if not isinstance(item, Exercise):
+        console.print("\n", indented(item.promise), sep="")
+    console.print()
+    for number, text in enumerate(item.hints[: note.hints], start=1):
+        console.print(indented(f"Hint {number} of {len(item.hints)}: {text}"))
+    console.print(indented(f"To read: {item.writeup}"))
+    for place in places(step, item) if item.targets else ():
+        console.print(indented(f"Your code: {place}"))
+    nudge = f"   (a nudge: course hint {item.id})" if item.hints else ""
+    console.print(f"Next: course check {item.id}{nudge}")
+
+
+def solve(name: Id) -> None:
+    """Put the solution's code of one exercise into your file. It counts as solved, not as earned."""
+    step, item = find_one(name)
+    if not item.targets:
+        raise WrongUsage(f"{item.id} has no code of its own: solve one of {', '.join(item.needs)}")
+    solution = exercise_text(read_source(step.trio_files(item.trio)[1])[0], step, item.trio)
+    change = rewrite(step, item.trio, lambda text: put_in(text, solution, item.targets))
+
+    def mark(state: Progress) -> None:
+        state.note(item.id).solved = progress.stamp()
+
+    _keep(step, mark)
+    console = make_console()
+    state = "is in your file" if change.changed else "was in your file already"
+    console.print(bold(f"{item.id} {item.title}: the solution's code {state}"))
+    _tell(step, item, change)
+    console.print(f"Read it line by line, then: course check {item.id}")
+    console.print(f"It counts as solved for you. To earn it, write it yourself: course reset {item.id}")
+
+
+def reset(name: IdOrStep) -> None:
+    """Put the empty exercise back into your file; what you wrote is kept as a copy."""
+    items = [item for item in find(name) if item.targets]
+    if not items:
+        raise WrongUsage(f"{name} has no code of its own: reset one of the exercises it needs, or the step")
+    for trio in dict.fromkeys(item.trio for item in items):
+        _reset_file(step_of(items[0]), trio, [item for item in items if item.trio == trio])
+
+
+def _reset_file(step: Step, trio: str, items: list[Item]) -> None:
+    """Put the stubs of these exercises into one file: the whole fresh file where they are all it has."""
+    targets = [target for item in items for target in item.targets]
+    stub = stub_text(read_source(step.trio_files(trio)[1])[0], step, trio)
+    is_whole = len(items) == len(step.of_trio(trio)) > 1
+    change = rewrite(
+        step, trio, lambda text: stub if is_whole else take_back(text, stub, targets), fresh=stub
+    )
+    console = make_console()
+    if not change.changed:
+        console.print(f"{' and '.join(item.id for item in items)}: your file has the empty exercise already.")
+        return
+    names = ", ".join(f"{item.id} {item.title}" for item in items)
+    what = f"{step.folder}, the whole file" if is_whole else names
+    console.print(bold(f"{what}: empty again"))
+    _tell(step, items[0], change)
+
+
+def _tell(step: Step, item: Item, change: Change) -> None:
+    console = make_console()
+    for place in places(step, item):
+        console.print(indented(place))
+    if change.backup is not None:
+        console.print(indented(f"Your file as it was: {shown(change.backup)}"))
+
+
+def _facts(item: Item, standing: progress.Standing) -> str:
+    facts = [str(standing)]
+    if isinstance(item, Exercise):
+        facts = [
+            plural(item.points, "point"),
+            f"about {plural(item.minutes, 'minute')}",
+            f"difficulty {item.difficulty} of 5",
+            *facts,
+        ]
+    if item.needs:
+        facts.append(f"needs {', '.join(item.needs)}")
+    return " · ".join(facts)
+
+
+def _keep(step: Step, change: progress.Change) -> None:
+    try:
+        progress.update(change, step.root)
+    except OSError as error:
+        typer.echo(f"Your progress could not be kept: {error.strerror or error}.", err=True)

@@ -1,0 +1,1 @@
+"""How verdicts are told: the words in `telling`, laid out for terminals and for notebooks."""
