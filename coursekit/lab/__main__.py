@@ -1,0 +1,112 @@
+"""Opens the course, runs its tests or says what this machine has: what `start.py` hands over to.
+
+Standard library only: it runs before anything is installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from coursekit.lab import changes, doctor, environment
+from coursekit.lab.environment import ROOT, Stop, explain
+
+
+def step_folder(wanted: str) -> str:
+    """Return the folder of step `wanted`, such as "2" or its name; for "" the first with a tutorial."""
+    folders = sorted(path.parent.name for path in ROOT.glob("step*_*/tutorial.ipynb"))
+    number = wanted.removeprefix("step")
+    fitting = [name for name in folders if name == wanted or name.startswith(f"step{number}_")]
+    if wanted and not fitting:
+        raise Stop(
+            f"--step must name a step with a tutorial ({', '.join(folders) or 'none yet'}), got {wanted!r}."
+        )
+    if not folders:
+        raise Stop(f"No step in {ROOT} has a tutorial.ipynb: get the course anew, or run `course dev build`.")
+    return fitting[0] if wanted else folders[0]
+
+
+def become(python: str, *arguments: str) -> int:
+    """Become `python -m ...`, its programs first on PATH; return its exit status where that cannot be."""
+    # Not only .venv's Python: nbgrader starts alembic by name, and a learner's terminal finds `course`.
+    os.environ["PATH"] = os.path.dirname(python) + os.pathsep + os.environ.get("PATH", "")
+    command = [python, "-m", *arguments]
+    if os.name == "posix":
+        sys.stdout.flush()
+        os.execv(python, command)
+    # Windows cannot become another program. Ctrl-C reaches the child too, which ends in its own way.
+    signal.signal(signal.SIGINT, lambda *_: None)
+    return subprocess.Popen(command).wait()
+
+
+def python_with(wanted: str, options: argparse.Namespace) -> str:
+    """Return a Python that has what the list `wanted` names: .venv's, or the running one with `--here`."""
+    return changes.ensure_here(wanted, options.yes) if options.here else environment.ensure(wanted)
+
+
+def open_course(options: argparse.Namespace) -> int:
+    """Open JupyterLab in a complete environment; on a hub, where one is open, say what to open in it."""
+    started = time.time()
+    folder = step_folder(options.step)
+    python = python_with(environment.LEARN, options)
+    if options.here and "JUPYTERHUB_SERVICE_PREFIX" in os.environ:
+        print(f"Everything is installed. In the JupyterLab that you have open, open {folder}/tutorial.ipynb.")
+        return 0
+    more = ["--port", str(options.port)] if options.port else []
+    more += ["--teacher"] if options.teacher else []
+    more += ["--no-browser"] if options.no_browser else []
+    return become(python, "coursekit.lab.server", "--step", folder, "--started", str(started), *more)
+
+
+def read_arguments(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Return the options and what goes to pytest; wrong usage ends with status 2 and a sentence."""
+    parser = argparse.ArgumentParser(
+        prog="start.py", allow_abbrev=False, description="Make the course's environment and open the course."
+    )
+    parser.add_argument(
+        "do", nargs="?", default="open", choices=["open", "test", "doctor"], help="default: open"
+    )
+    parser.add_argument("--step", default="", help="the step to open, such as 2")
+    parser.add_argument(
+        "--port", type=int, default=0, help="the server's port (default: 8888, or the next free one)"
+    )
+    parser.add_argument(
+        "--no-browser", action="store_true", help="print the address instead of opening a browser"
+    )
+    parser.add_argument("--teacher", action="store_true", help="keep nbgrader's menus and server extensions")
+    parser.add_argument("--here", action="store_true", help="use the current environment instead of .venv")
+    parser.add_argument("--yes", action="store_true", help="with --here: make the changes without asking")
+    if arguments[:1] == ["test"]:
+        # Everything else, even --port or -h, is pytest's.
+        ours = [word for word in arguments[1:] if word in ("--here", "--yes")]
+        return parser.parse_args(["test", *ours]), [word for word in arguments[1:] if word not in ours]
+    return parser.parse_args(arguments), []
+
+
+def main(arguments: list[str]) -> int:
+    """Do what `arguments` ask; return 0, or 1 after one sentence with a way out, or 130 after Ctrl-C."""
+    # A closed terminal or a scheduler ends pip too, so that the next start does not meet it still installing.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        options, for_pytest = read_arguments(arguments)
+        if options.do == "doctor":
+            return doctor.main()
+        if options.do == "test":
+            return become(python_with(environment.TEST, options), "pytest", *for_pytest)
+        return open_course(options)
+    except KeyboardInterrupt:
+        print(f"\nStopped. {environment.AGAIN}", file=sys.stderr)
+        return 130
+    except Stop as stop:
+        print(stop, file=sys.stderr)
+    except OSError as error:
+        print(f"{explain(str(error))} {environment.AGAIN} ({error})", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
