@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import textwrap
+from pathlib import Path
 
 from coursekit.progress import Note, Progress, Standing, load, progress_file, stamp, update
 from coursekit.registry import Exercise, Milestone, Step

@@ -7,8 +7,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from coursekit.cli.select import CourseFault, WrongUsage, find, step_of
 from coursekit.registry import RegistryError, UnknownName, load_course
+from coursekit.selection import WrongUsage, find, step_of
 
 PASSED, WRONG_USAGE, COURSE_FAULT, INTERRUPTED = 0, 2, 3, 130
 
@@ -65,18 +65,21 @@ def _run(arguments: list[str]) -> int:
 
     from coursekit.cli.commands import add_programs, app
     from coursekit.source.stub import StubError
+    from coursekit.workers import WorkerError
 
     add_programs()
+    # typer names one way of typing a command wrong, BadParameter; what it derives from is all of them.
+    usage_error: type[Exception] = typer.BadParameter.__bases__[0]
     try:
         return int(app(args=arguments, prog_name="course", standalone_mode=False) or PASSED)
     except typer.Exit as end:
         return end.exit_code
     except typer.Abort:
         raise KeyboardInterrupt from None
-    except typer.BadParameter.__mro__[1] as error:  # every way of typing a command wrong
-        print(error.format_message(), file=sys.stderr)
+    except usage_error as error:
+        print(getattr(error, "format_message", error.__str__)(), file=sys.stderr)
         return WRONG_USAGE
-    except (CourseFault, StubError) as error:
+    except (WorkerError, StubError) as error:
         print(error, file=sys.stderr)
         return COURSE_FAULT
 

@@ -8,10 +8,9 @@ from typing import Annotated
 
 import typer
 
-from coursekit.cli.select import CourseFault, Job, WrongUsage, select
 from coursekit.render.terminal import make_console, print_report
+from coursekit.selection import WrongUsage, select
 from coursekit.standing import keep
-from coursekit.verdict import Report
 
 Names = Annotated[
     list[str] | None,
@@ -27,9 +26,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the verdicts as JSON
 
 def check(names: Names = None, file: File = None, as_json: AsJson = False) -> None:
     """Judge what you wrote, every exercise by itself. Exit status 0 if all pass, 1 if not."""
+    from coursekit.judge import shared
+
     reports = []
     for job in select(names or [], file):
-        report, problem = keep(job.step, _judged(job))
+        report, problem = keep(job.step, shared().report(job.step, job.items, job.path))
         if not as_json:
             print_report(report, job.step, make_console())
         if problem:
@@ -49,13 +50,3 @@ def watch(names: Names = None, file: File = None) -> None:
     from coursekit.watch import watch as stay
 
     stay(jobs[0], is_chosen=bool(names))
-
-
-def _judged(job: Job) -> Report:
-    from coursekit.judge import shared
-    from coursekit.workers.pool import WorkerError
-
-    try:
-        return shared().report(job.step, job.items, job.path)
-    except WorkerError as error:
-        raise CourseFault(str(error)) from error

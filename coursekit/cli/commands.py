@@ -27,10 +27,15 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 app.command("list")(overview.list_)
-for _command in (check.check, check.watch, learn.hint, learn.show, learn.solve, learn.reset):
-    app.command(_command.__name__)(_command)
-for _command in (overview.progress, overview.path, doctor.doctor):
-    app.command(_command.__name__)(_command)
+app.command()(check.check)
+app.command()(check.watch)
+app.command()(learn.hint)
+app.command()(learn.show)
+app.command()(learn.solve)
+app.command()(learn.reset)
+app.command()(overview.progress)
+app.command()(overview.path)
+app.command()(doctor.doctor)
 app.command("bench", context_settings=_PASS_ON)(programs.bench)
 app.command("evidence", context_settings=_PASS_ON)(programs.evidence)
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coursekit.backup import keep_backup
-from coursekit.cli.select import Item, WrongUsage, shown
 from coursekit.registry import Step
+from coursekit.selection import Item, WrongUsage, shown
 from coursekit.source import find_spans, read_source, split_lines, write_source
 
 

@@ -8,11 +8,11 @@ import typer
 
 from coursekit import progress
 from coursekit.cli.files import Change, contract, places, rewrite
-from coursekit.cli.select import Item, WrongUsage, find, find_one, shown, step_of
 from coursekit.progress import Progress
 from coursekit.registry import Exercise, Step
 from coursekit.render.telling import plural
 from coursekit.render.terminal import bold, indented, make_console
+from coursekit.selection import Item, WrongUsage, find, find_one, shown, step_of
 from coursekit.source import exercise_text, read_source, stub_text
 from coursekit.source import reset as take_back
 from coursekit.source import solve as put_in

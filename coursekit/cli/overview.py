@@ -11,11 +11,11 @@ from rich.text import Text
 from coursekit import progress as state
 from coursekit import registry
 from coursekit.cli.files import places
-from coursekit.cli.select import Item, WrongUsage
 from coursekit.progress import PATHS, Progress, Standing
 from coursekit.registry import Step
 from coursekit.render.telling import plural
 from coursekit.render.terminal import bold, indented, make_console
+from coursekit.selection import Item, WrongUsage
 from coursekit.standing import in_path, is_changed, next_open
 
 _STYLES = {Standing.EARNED: "green", Standing.SOLVED: "yellow", Standing.OPEN: ""}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from html import escape
 
 from coursekit.registry import Step
-from coursekit.render.telling import Part, credit, fault_parts, first_to_do, parts, tally, title_of
+from coursekit.render.telling import Part, credit, fault_parts, first_to_do, parts, shown, tally, title_of
 from coursekit.verdict import Report, Status, Verdict
 
 _GROUND = {
@@ -33,7 +33,7 @@ def report_html(report: Report, step: Step) -> str:
     """Return a report: faults of the file, then one verdict in full or a table with the first to do."""
     told = []
     for fault in report.faults:
-        told.append(f"<p><strong>{escape(report.file)}: a fault outside the exercises</strong></p>")
+        told.append(f"<p><strong>{escape(shown(report.file))}: a fault outside the exercises</strong></p>")
         told += [_part(part) for part in fault_parts(fault)]
     if len(report.verdicts) == 1:
         if not report.faults or report.verdicts[0].id not in report.faults[0].costs:
@@ -52,7 +52,7 @@ def verdict_html(verdict: Verdict, step: Step) -> str:
     title = f"{verdict.id} {title_of(step, verdict.id)}".rstrip()
     head = f"<p>{_badge(verdict.status)} <strong>{escape(title)}</strong>{escape(points)}"
     if verdict.location and verdict.status is not Status.PASSED:
-        head += f" · <span style='{_MONO}'>{escape(verdict.location)}</span>"
+        head += f" · <span style='{_MONO}'>{escape(shown(verdict.location))}</span>"
     return head + "</p>" + "".join(_part(part) for part in parts(verdict))
 
 
@@ -97,7 +97,7 @@ def _table(report: Report, step: Step) -> str:
         f'<th scope="col" style="{_CELL}">{h}</th>' for h in ("Exercise", "Title", "Status", "Points")
     )
     return (
-        f"<p><strong>{escape(report.file)}</strong></p>"
+        f"<p><strong>{escape(shown(report.file))}</strong></p>"
         f'<table style="border-collapse:collapse;margin:0"><thead><tr>{heads}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table><p>{escape(tally(report))}</p>"
     )

@@ -5,7 +5,9 @@ Nothing here knows about colors, widths or HTML, so that terminal and notebook s
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from coursekit.registry import Step
 from coursekit.verdict import FileFault, Report, Status, Verdict
@@ -28,6 +30,11 @@ class Part:
     text: str
     is_block: bool = False
     is_long: bool = False
+
+
+def shown(place: str) -> str:
+    """Return a path, "file" or "file:line", as one types it in the current folder."""
+    return place.removeprefix(str(Path.cwd()) + os.sep)
 
 
 def title_of(step: Step, item_id: str) -> str:

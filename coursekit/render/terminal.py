@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from coursekit.registry import Step
-from coursekit.render.telling import Part, credit, fault_parts, first_to_do, parts, tally, title_of
+from coursekit.render.telling import Part, credit, fault_parts, first_to_do, parts, shown, tally, title_of
 from coursekit.verdict import Report, Status, Verdict
 
 # Color and symbol only repeat the word, which always stands beside them.
@@ -63,14 +63,18 @@ def render_report(report: Report, step: Step, encoding: str = "utf-8") -> Group:
     """Return what is printed: faults of the file, then one verdict in full or a table with the first."""
     told: list[RenderableType] = []
     for fault in report.faults:
-        told.append(Text(f"{report.file}: a fault outside the exercises", style="bold red"))
+        told.append(Text(f"{shown(report.file)}: a fault outside the exercises", style="bold red"))
         told += [_part(part) for part in fault_parts(fault)]
         told.append(Text())
     if len(report.verdicts) == 1:
         if not report.faults or report.verdicts[0].id not in report.faults[0].costs:
             told.append(render_verdict(report.verdicts[0], step, encoding))
         return Group(*told)
-    told += [Text(report.file, style="bold"), verdict_table(report, step, encoding), Text(tally(report))]
+    told += [
+        Text(shown(report.file), style="bold"),
+        verdict_table(report, step, encoding),
+        Text(tally(report)),
+    ]
     first = first_to_do(report)
     if first is not None:
         told += [Text(), render_verdict(first, step, encoding)]
@@ -85,7 +89,7 @@ def render_verdict(verdict: Verdict, step: Step, encoding: str = "utf-8") -> Gro
         head.append(f"  ({points})")
     told: list[RenderableType] = [head]
     if verdict.location and verdict.status is not Status.PASSED:
-        told.append(Padding(Text(verdict.location, style="dim"), (0, 0, 0, 2)))
+        told.append(Padding(Text(shown(verdict.location), style="dim"), (0, 0, 0, 2)))
     return Group(*told, *(_part(part) for part in parts(verdict)))
 
 

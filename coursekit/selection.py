@@ -18,10 +18,6 @@ class WrongUsage(Exception):
     """A command that cannot be carried out as given; the message is one sentence that says what there is."""
 
 
-class CourseFault(Exception):
-    """The course itself or the machine failed, not what was typed; the message says so and what to do."""
-
-
 @dataclass(frozen=True)
 class Job:
     """Exercises and milestones of one learner's file."""
