@@ -1,0 +1,104 @@
+"""Probe of attention as a layer: the heads side by side (2.3d)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from coursekit.probe import cases, check, equal, holds
+from step2_model.checks.observe import (
+    DEEP,
+    DROPOUT,
+    build,
+    build_config,
+    count_zeros,
+    drops_a_quarter,
+    fill_cache,
+    fill_whole,
+    gradients,
+    largest_factor,
+    parameters,
+)
+
+
+@check("2.3d")
+def heads(m: Any, rng: Any) -> Any:
+    x, direction = rng.normal(2, 5, 12), rng.normal(2, 5, 12)
+    single = build(m.CausalSelfAttention, build_config(m, n_head=1), rng)
+    argument = x.clone()
+    yield "one head: project to q, k, v; score, mask, mix; project with c_proj", single(argument)
+    yield "the argument x is left as it was", argument
+    layer = build(m.CausalSelfAttention, build_config(m), rng)
+    yield "three heads, each on its own 4 of the 12 features, put back side by side", layer(x)
+    yield "the first position reads only itself", layer(x[:, :1])
+    yield "float64 in, float64 out", layer.double()(x.double())
+    layer.float()
+    yield "with a cache of 4 past positions: 5 new ones follow them", layer(x, fill_cache(m, rng, 2, 3, 4, 4))
+    cache = m.KVCache()
+    first, then = layer(x[:, :3], cache), layer(x[:, 3:], cache)
+    yield "an empty cache is filled: three positions, then two more", (first, then, len(cache))
+    yield from dropout_of_attention(m, rng)
+    x.requires_grad_()
+    yield equal(
+        "gradients reach x and every parameter",
+        gradients(layer(x), direction, {"x": x, **parameters(layer)}),
+        DEEP,
+    )
+
+
+def dropout_of_attention(m: Any, rng: Any) -> Any:
+    """Yield what the two dropouts must do: on the weights and on the result, each once, in training
+    only.
+    """
+    layer = build(m.CausalSelfAttention, build_config(m, dropout=DROPOUT), rng)
+    x, seed = rng.normal(6, 7, 12), rng.integer(0, 2**31)
+    torch.manual_seed(seed)
+    evaluated = layer.eval()(x)
+    yield "in evaluation nothing is dropped", evaluated
+    layer.train()
+    layer.attn_dropout.p, layer.resid_dropout.p = 1.0, 0.0
+    yield "attn_dropout acts on the weights: with a probability of 1 only c_proj's bias is left", layer(x)
+    layer.attn_dropout.p, layer.resid_dropout.p = 0.0, 1.0
+    yield "resid_dropout acts on the result: with a probability of 1 nothing is left", layer(x)
+    layer.resid_dropout.p = DROPOUT
+    torch.manual_seed(seed)
+    trained = layer(x)
+    yield (
+        "resid_dropout is applied once: what it keeps grows by 1/(1 - p)",
+        largest_factor(trained, evaluated),
+    )
+    yield holds("resid_dropout zeroes a share p of the result", count_zeros(trained), drops_a_quarter)
+    yield from dropout_of_weights(layer, rng, seed)
+
+
+def dropout_of_weights(layer: Any, rng: Any, seed: int) -> Any:
+    """Yield what attn_dropout must do: a position alone has a single weight in each head, kept or
+    dropped whole.
+    """
+    with torch.no_grad():
+        layer.c_proj.weight.copy_(torch.eye(12))
+        layer.c_proj.bias.zero_()
+    layer.attn_dropout.p, layer.resid_dropout.p = DROPOUT, 0.0
+    x = rng.normal(400, 1, 12)
+    torch.manual_seed(seed)
+    trained, evaluated = layer(x), layer.eval()(x)
+    yield "attn_dropout is applied once: what it keeps grows by 1/(1 - p)", largest_factor(trained, evaluated)
+    is_whole = isinstance(trained, torch.Tensor) and trained.shape == x.shape
+    by_head = (trained == 0).reshape(400, 3, 4) if is_whole else torch.zeros(1, 1, 2, dtype=torch.bool)
+    yield (
+        "a dropped weight silences all features of its head",
+        bool((by_head.all(-1) == by_head.any(-1)).all()),
+    )
+    seen = (int(by_head.all(-1).sum()), 1200)
+    yield holds("attn_dropout zeroes a share p of the weights", seen, drops_a_quarter)
+
+
+@cases("2.3d")
+def small_heads(m: Any) -> Any:
+    for n_head in (1, 2):
+        layer = m.CausalSelfAttention(build_config(m, n_embd=2, n_head=n_head))
+        weights = fill_whole(layer)
+        for x in ([[[1.0, 0.0]]], [[[1.0, 0.0], [0.0, 1.0]]], [[[1.0, 0.0], [0.0, 1.0], [1.0, -1.0]]]):
+            inputs = {"x": torch.tensor(x), "n_head": n_head, **weights}
+            yield inputs, layer(torch.tensor(x))

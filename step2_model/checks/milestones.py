@@ -1,0 +1,165 @@
+"""Probes of the whole model: it is GPT-2 (2.gpt2), and it learns (2.learns)."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch import nn
+
+from coursekit.probe import check, equal, holds, reference
+from step2_model.checks.observe import build
+
+SIZES = {"vocab_size": 23, "block_size": 16, "n_layer": 3, "n_head": 3, "n_embd": 12}
+# Relative to the largest logit: the sums of three blocks and their norms, in float32.
+PARITY = 1e-4
+
+
+def gpt2_weights(rng: Any) -> dict[str, torch.Tensor]:
+    """Return weights under the names, and in the shapes, of transformers' GPT-2, with every number
+    drawn.
+
+    Matrices are (in, out) as GPT-2 stores them and have a standard deviation of 1/√in; no gain is 1 and
+    no bias 0.
+    """
+    C = SIZES["n_embd"]
+    weights = {
+        "wte.weight": rng.normal(SIZES["vocab_size"], C),
+        "wpe.weight": rng.normal(SIZES["block_size"], C),
+    }
+    layers = {
+        "attn.c_attn": (C, 3 * C),
+        "attn.c_proj": (C, C),
+        "mlp.c_fc": (C, 4 * C),
+        "mlp.c_proj": (4 * C, C),
+    }
+    norms = ["ln_f"]
+    for i in range(SIZES["n_layer"]):
+        norms += [f"h.{i}.ln_1", f"h.{i}.ln_2"]
+        for name, shape in layers.items():
+            weights[f"h.{i}.{name}.weight"] = rng.normal(*shape) / shape[0] ** 0.5
+            weights[f"h.{i}.{name}.bias"] = 0.3 * rng.normal(shape[1])
+    for name in norms:
+        weights[f"{name}.weight"] = 1 + 0.3 * rng.normal(C)
+        weights[f"{name}.bias"] = 0.3 * rng.normal(C)
+    return {f"transformer.{name}": tensor for name, tensor in weights.items()}
+
+
+def tiny_embeddings(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the weights with embeddings so small that the eps of the first norms decides what they
+    return.
+    """
+    return {k: 3e-3 * v if ".wte." in k or ".wpe." in k else v for k, v in weights.items()}
+
+
+def delicate_gelu(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the weights with activations near -2.3, where GELU's two forms differ most, and much made
+    of them.
+    """
+    changed = dict(weights)
+    for i in range(SIZES["n_layer"]):
+        mlp = f"transformer.h.{i}.mlp"
+        changed[f"{mlp}.c_fc.weight"] = 0.1 * weights[f"{mlp}.c_fc.weight"]
+        changed[f"{mlp}.c_fc.bias"] = torch.full_like(weights[f"{mlp}.c_fc.bias"], -2.3)
+        changed[f"{mlp}.c_proj.weight"] = 40 * weights[f"{mlp}.c_proj.weight"]
+    return changed
+
+
+def load(m: Any, weights: dict[str, torch.Tensor]) -> Any:
+    """Return a model of the implementation that holds these weights."""
+    model = m.GPT(m.GPTConfig(**SIZES))
+    model.load_gpt2(weights)
+    return model.eval()
+
+
+@check("2.gpt2")
+def equals_gpt2(m: Any, rng: Any) -> Any:
+    weights, ids = gpt2_weights(rng), rng.integers(0, SIZES["vocab_size"], 2, 11)
+    with torch.no_grad():
+        logits = load(m, weights)(ids).logits
+        careful = load(m, delicate_gelu(weights))(ids).logits
+        faint = load(m, tiny_embeddings(weights))(ids).logits
+        tokens = continue_greedily(load(m, weights).double(), ids[:, :3], 12)
+    yield equal("GPT-2's logits for every position", logits, PARITY)
+    yield equal("with embeddings so small that the norms' eps of 1e-5 counts", faint, PARITY)
+    yield equal("with activations where GELU's tanh form differs from the exact one", careful, PARITY)
+    yield "the same tokens, each the most probable one, twelve in a row", tokens
+
+
+def continue_greedily(model: Any, ids: torch.Tensor, count: int) -> torch.Tensor:
+    """Return ids with the most probable next token appended, `count` times."""
+    for _ in range(count):
+        ids = torch.cat([ids, model(ids).logits[:, -1:].argmax(dim=-1)], dim=1)
+    return ids
+
+
+@reference("2.gpt2")
+def transformers_gpt2() -> Any:
+    """Return an implementation whose GPT is transformers' own GPT2LMHeadModel."""
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    class GPT(nn.Module):
+        """GPT-2 of `transformers` under the names that the probe uses."""
+
+        def __init__(self, config: Any) -> None:
+            super().__init__()
+            renamed = {"n_positions" if k == "block_size" else k: v for k, v in vars(config).items()}
+            off = {
+                "resid_pdrop": 0.0,
+                "embd_pdrop": 0.0,
+                "attn_pdrop": 0.0,
+                "bos_token_id": 0,
+                "eos_token_id": 0,
+            }
+            self.model = GPT2LMHeadModel(GPT2Config(**renamed, **off))
+
+        def load_gpt2(self, weights: dict[str, torch.Tensor]) -> None:
+            self.model.load_state_dict({**weights, "lm_head.weight": weights["transformer.wte.weight"]})
+
+        def forward(self, ids: torch.Tensor) -> Any:
+            return self.model(input_ids=ids)
+
+    return SimpleNamespace(GPTConfig=SimpleNamespace, GPT=GPT)
+
+
+TEXT = "a cat sat on a mat, a rat sat on a hat, a cat ran, a rat ran on."
+STEPS, RATE = 40, 0.15
+
+
+@check("2.learns")
+def learns(m: Any, rng: Any) -> Any:
+    letters = sorted(set(TEXT))
+    config = m.GPTConfig(vocab_size=len(letters), block_size=32, n_layer=2, n_head=2, n_embd=16)
+    model = build(m.GPT, config, rng)
+    with torch.no_grad():
+        model.wte.weight.mul_(config.n_embd**-0.5)
+    ids = torch.tensor([letters.index(letter) for letter in TEXT]).reshape(2, 32)
+    labels = ids.clone()
+    labels[1, 20:24] = -100
+    curve = torch.tensor([take_step(model, ids, labels) for _ in range(STEPS)], dtype=torch.float64)
+    yield equal("the loss before the first step", curve[:1], DEEP_LOSS)
+    yield holds("the loss falls by more than a quarter", curve, falls_by_a_quarter)
+    yield equal("the loss after every step: each part learns, and none looks ahead", curve, CURVE)
+
+
+# Rounding grows a little with every step; a part that does not learn bends the curve by far more.
+DEEP_LOSS, CURVE = 1e-5, 1e-3
+
+
+def take_step(model: Any, ids: torch.Tensor, labels: torch.Tensor) -> float:
+    """Take one step of plain gradient descent and return the loss before it."""
+    loss = model(ids, labels).loss
+    model.zero_grad()
+    loss.backward()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.grad is not None:
+                parameter -= RATE * parameter.grad
+    return float(loss.detach())
+
+
+def falls_by_a_quarter(curve: Any, given: Any) -> bool:
+    """Accept losses whose last is below three quarters of the first."""
+    losses = getattr(curve, "data", curve)
+    return bool(losses[-1] < 0.75 * losses[0])
