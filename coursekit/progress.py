@@ -33,10 +33,15 @@ class Standing(StrEnum):
 
 @dataclass
 class Note:
-    """What is remembered of one exercise: when it was earned or solved, the code that passed, hints seen."""
+    """What is remembered of one exercise: the code that passed (a hash), hints seen, and three times.
+
+    `earned` is when the learner's own code passed, `solved` when the solution was put in (until it is
+    reset), `seen` when it was put in for the first time.
+    """
 
     earned: str | None = None
     solved: str | None = None
+    seen: str | None = None
     body: str | None = None
     hints: int = 0
 

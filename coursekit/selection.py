@@ -90,12 +90,14 @@ def step_of(item: Item) -> Step:
 
 
 def _suggestion(name: str, items: Sequence[Item]) -> str:
+    """Return names that come close: of the same group for short ids, of like spelling for long names."""
     ids = [item.id for item in items]
-    close = get_close_matches(name, ids, n=3, cutoff=0.5)
-    close = close or [i for i in ids if name and i.startswith(name[:3])][:4]
+    close = [i for i in ids if i.startswith(name[:3]) and len(name) == 4]
+    if len(name) > 4:
+        close = get_close_matches(name, [*ids, *(s.folder for s in registry.load_course())], n=3)
     if close:
         return f"did you mean {' or '.join(close)}? (course list shows all)"
-    return f"{_steps()}, and course list shows all exercises"
+    return f"{_steps()} with {ids[0]} to {ids[-1]} (course list shows all)" if ids else _steps()
 
 
 def _steps() -> str:

@@ -56,7 +56,7 @@ def record(step: Step, report: Report) -> str | None:
     known = load(step.root)
     if all(_is_known(known, item_id, body) for item_id, body in bodies.items()):
         return None
-    copied = {i.id for i in items if known.note(i.id).solved and is_solution(step, i)}
+    copied = {i.id for i in items if known.note(i.id).seen and is_solution(step, i)}
 
     def note_passes(progress: Progress) -> None:
         for item in items:

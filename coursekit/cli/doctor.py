@@ -96,7 +96,6 @@ def _workers() -> tuple[str, str, str | None]:
     """Start the workers that a check would start, and say how many there are and what they hold."""
     from coursekit.workers import WorkerError
     from coursekit.workers.pool import SPARES, Worker, can_fork, preload_of
-    from coursekit.workers.watch import resident
 
     steps = registry.load_course()
     if not steps:
@@ -106,7 +105,7 @@ def _workers() -> tuple[str, str, str | None]:
     worker = Worker(preload_of([*sorted(step.path.glob("*_solution.py"))], step.root), can_fork())
     try:
         worker.wait_ready()
-        size = resident(worker.process.pid) / 2**20
+        size = psutil.Process(worker.process.pid).memory_info().rss / 2**20
     except WorkerError as error:
         return "workers", "do not start", str(error)
     finally:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from coursekit import progress
-from coursekit.cli.files import Change, contract, places, rewrite
+from coursekit.learner_file import Change, contract, places, rewrite
 from coursekit.progress import Progress
 from coursekit.registry import Exercise, Step
 from coursekit.render.telling import plural
@@ -80,7 +80,9 @@ def solve(name: Id) -> None:
     change = rewrite(step, item.trio, lambda text: put_in(text, solution, item.targets))
 
     def mark(state: Progress) -> None:
-        state.note(item.id).solved = progress.stamp()
+        note = state.note(item.id)
+        note.solved = progress.stamp()
+        note.seen = note.seen or note.solved
 
     _keep(step, mark)
     console = make_console()
@@ -108,6 +110,12 @@ def _reset_file(step: Step, trio: str, items: list[Item]) -> None:
     change = rewrite(
         step, trio, lambda text: stub if is_whole else take_back(text, stub, targets), fresh=stub
     )
+
+    def unmark(state: Progress) -> None:
+        for item in items:
+            state.note(item.id).solved = None
+
+    _keep(step, unmark)
     console = make_console()
     if not change.changed:
         console.print(f"{' and '.join(item.id for item in items)}: your file has the empty exercise already.")

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from coursekit import progress as state
 from coursekit import registry
-from coursekit.cli.files import places
+from coursekit.learner_file import places
 from coursekit.progress import PATHS, Progress, Standing
 from coursekit.registry import Step
 from coursekit.render.telling import plural

@@ -9,7 +9,17 @@ from __future__ import annotations
 from html import escape
 
 from coursekit.registry import Step
-from coursekit.render.telling import Part, credit, fault_parts, first_to_do, parts, shown, tally, title_of
+from coursekit.render.telling import (
+    Part,
+    credit,
+    fault_parts,
+    first_to_do,
+    is_told,
+    parts,
+    shown,
+    tally,
+    title_of,
+)
 from coursekit.verdict import Report, Status, Verdict
 
 _GROUND = {
@@ -36,7 +46,7 @@ def report_html(report: Report, step: Step) -> str:
         told.append(f"<p><strong>{escape(shown(report.file))}: a fault outside the exercises</strong></p>")
         told += [_part(part) for part in fault_parts(fault)]
     if len(report.verdicts) == 1:
-        if not report.faults or report.verdicts[0].id not in report.faults[0].costs:
+        if not is_told(report.verdicts[0], report):
             told.append(verdict_html(report.verdicts[0], step))
     else:
         told.append(_table(report, step))

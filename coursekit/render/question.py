@@ -44,6 +44,9 @@ class QuestionWidget(anywidget.AnyWidget):
         super().__init__(prompt=question.prompt, choices=choices, **traits)
         self.question = question
 
+    def __repr__(self) -> str:
+        return static_text(self.question)
+
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
         bundle = super()._repr_mimebundle_(**options)
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})

@@ -67,7 +67,8 @@ def parts(verdict: Verdict) -> list[Part]:
         told.append(Part("Where", verdict.where))
     told += _diagnosis(verdict)
     if verdict.detail:
-        label = "The smallest input that fails" if verdict.status is Status.FAILED else "In your code"
+        # The smallest failing input comes with its own first line.
+        label = "" if verdict.status is Status.FAILED else "In your code"
         told.append(Part(label, verdict.detail, is_block=True, is_long=verdict.detail.count("\n") > LONG))
     if verdict.printed:
         told.append(Part("Your code printed", verdict.printed, is_block=True, is_long=True))
@@ -103,16 +104,18 @@ def tally(report: Report) -> str:
     return words + (f", {report.score:g} of {plural(report.points, 'point')}" if report.points else "")
 
 
+def is_told(verdict: Verdict, report: Report) -> bool:
+    """Tell whether a fault of the file already says all there is to say about a verdict."""
+    costs = {item_id for fault in report.faults for item_id in fault.costs}
+    return verdict.id in costs and verdict.status is Status.ERROR and not verdict.detail
+
+
 def first_to_do(report: Report) -> Verdict | None:
     """Return the verdict to look at first: what was tried and does not stand, else what is not begun.
 
     None where a fault of the file comes first, or everything passes.
     """
-    if report.faults:
-        costs = {item_id for fault in report.faults for item_id in fault.costs}
-    else:
-        costs = set()
-    left = [v for v in report.verdicts if v.status is not Status.PASSED and v.id not in costs]
+    left = [v for v in report.verdicts if v.status is not Status.PASSED and not is_told(v, report)]
     tried = [v for v in left if v.status in TRIED]
     if report.faults and not tried:
         return None

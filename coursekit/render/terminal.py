@@ -14,7 +14,17 @@ from rich.table import Table
 from rich.text import Text
 
 from coursekit.registry import Step
-from coursekit.render.telling import Part, credit, fault_parts, first_to_do, parts, shown, tally, title_of
+from coursekit.render.telling import (
+    Part,
+    credit,
+    fault_parts,
+    first_to_do,
+    is_told,
+    parts,
+    shown,
+    tally,
+    title_of,
+)
 from coursekit.verdict import Report, Status, Verdict
 
 # Color and symbol only repeat the word, which always stands beside them.
@@ -67,7 +77,7 @@ def render_report(report: Report, step: Step, encoding: str = "utf-8") -> Group:
         told += [_part(part) for part in fault_parts(fault)]
         told.append(Text())
     if len(report.verdicts) == 1:
-        if not report.faults or report.verdicts[0].id not in report.faults[0].costs:
+        if not is_told(report.verdicts[0], report):
             told.append(render_verdict(report.verdicts[0], step, encoding))
         return Group(*told)
     told += [
