@@ -1,0 +1,74 @@
+"""`course dev`: build, check, audit, new."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="For authors: write what is generated, say what is missing, audit the checks, begin an exercise.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _fail(sentence: object) -> typer.Exit:
+    typer.echo(str(sentence), err=True)
+    return typer.Exit(1)
+
+
+Force = Annotated[bool, typer.Option("--force", help="Write stubs over work, after keeping a copy of it.")]
+Scoreboard = Annotated[
+    bool, typer.Option("--scoreboard", help="Audit the checks too and write docs/checks.md (minutes).")
+]
+Id = Annotated[str, typer.Argument(metavar="ID", help="The id of the new exercise: 2.3e.")]
+Targets = Annotated[
+    list[str], typer.Argument(metavar="TARGET...", help="The function or method it asks for; two for a pair.")
+]
+Trio = Annotated[str, typer.Option(help="model or further: the file in which it stands.")]
+
+
+@app.command()
+def build(force: Force = False, scoreboard: Scoreboard = False) -> None:
+    """Write stubs, notebooks and tables from their sources."""
+    from coursekit.dev.build import build, build_scoreboard
+    from coursekit.dev.notebook import BuildError
+    from coursekit.source.stub import StubError
+
+    try:
+        written = build(force=force, say=typer.echo)
+        if scoreboard:
+            build_scoreboard(say=typer.echo)
+    except (BuildError, StubError) as error:
+        raise _fail(error) from None
+    if not written:
+        typer.echo("Every stub, notebook and table is up to date.")
+
+
+@app.command()
+def check() -> None:
+    """Say in sentences what is missing or stale; exit status 1 if anything is."""
+    from coursekit.dev.check import problems
+
+    found = list(problems())
+    for sentence in found:
+        typer.echo(sentence)
+    if found:
+        raise _fail(f"{len(found)} to see to.")
+    typer.echo("Nothing is missing or stale.")
+
+
+@app.command()
+def new(item_id: Id, targets: Targets, trio: Trio = "model") -> None:
+    """Begin an exercise: its entry, a check, mistakes and a variant to fill in."""
+    from coursekit.dev.new import begin
+    from coursekit.dev.notebook import BuildError
+
+    try:
+        for line in begin(item_id, tuple(targets), trio):
+            typer.echo(line)
+    except BuildError as error:
+        raise _fail(error) from None

@@ -1,0 +1,129 @@
+"""`course dev build`: stubs, notebooks and tables, the same bytes each time, never over a learner's work."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from typing import Any
+
+import nbformat
+import pytest
+from nbgrader.nbgraderformat.v3 import MetadataValidatorV3
+
+from coursekit.dev.notebook import BuildError
+from coursekit.source import solve
+
+STEP = "step9_toy"
+STUB, NOTEBOOK, CHAPTER = f"{STEP}/model_exercise.py", f"{STEP}/tutorial.ipynb", "docs/tutorials/step9_toy.md"
+SOLUTION = f"{STEP}/model_solution.py"
+
+
+def test_building_writes_everything_once(course: Any) -> None:
+    assert course.build() == [STUB, NOTEBOOK, f"{STEP}/README.md"]
+    before = {path: path.read_bytes() for path in course.root.rglob("*") if path.is_file()}
+    assert course.build() == []
+    assert {path: path.read_bytes() for path in course.root.rglob("*") if path.is_file()} == before
+    assert b"\r" not in before[course.root / NOTEBOOK]
+
+
+def test_a_built_course_misses_nothing(course: Any) -> None:
+    course.build()
+    assert course.problems() == []
+
+
+def test_the_notebook_is_canonical_and_nbgrader_can_read_it(course: Any) -> None:
+    course.build()
+    text = course.read(NOTEBOOK)
+    book = nbformat.reads(text, as_version=4)
+    nbformat.validate(book)
+    MetadataValidatorV3().validate_nb(book)
+    assert text.endswith("}\n")
+    assert set(book.metadata) == {"kernelspec", "language_info"}
+    code = {cell.id: cell for cell in book.cells if cell.cell_type == "code"}
+    assert all(not cell.outputs and cell.execution_count is None for cell in code.values())
+    assert code["check-9-1"].metadata.nbgrader == {
+        "grade": True,
+        "grade_id": "check-9-1",
+        "locked": True,
+        "points": 2,
+        "schema_version": 3,
+        "solution": False,
+        "task": False,
+    }
+    milestone = code["check-9-all"].metadata.nbgrader
+    assert milestone.locked
+    assert not milestone.grade
+    assert "ask-9-q" in code
+    assert not code["ask-9-q"].metadata
+
+
+def test_an_edit_moves_no_other_cell_id(course: Any) -> None:
+    course.build()
+    before = json.loads(course.read(NOTEBOOK))["cells"]
+    course.change(
+        CHAPTER, "## 9.1 Doubling\n", "## 9.1 Doubling\n\nMore words.\n\n```python\nprint(2)\n```\n"
+    )
+    course.build()
+    after = json.loads(course.read(NOTEBOOK))["cells"]
+    assert [cell["id"] for cell in before] == [c["id"] for c in after if c["source"] != ["print(2)"]]
+    assert len(after) == len(before) + 1
+
+
+def test_links_lead_to_the_same_files_from_the_notebook(course: Any) -> None:
+    course.build()
+    text = json.loads(course.read(NOTEBOOK))["cells"][0]["source"]
+    text = "".join(text)
+    assert "[your file](model_exercise.py)" in text
+    assert "[boxes](#9.2-Boxes)" in text
+    assert "[the page](../docs/more.md#here)" in text
+    assert "![a figure](../docs/figures/box.png)" in text
+    assert "`[no link](nowhere.md)`" in text
+
+
+def test_a_learners_work_is_never_overwritten(course: Any) -> None:
+    course.build()
+    exercise = course.read(SOLUTION)
+    stub = course.read(STUB)
+    work = solve(stub, exercise, ["double"])
+    course.write(STUB, work)
+    course.change(CHAPTER, "# Step 9: Toys", "# Step 9: Toys and boxes")
+    with pytest.raises(BuildError, match=r"work in it.*--force"):
+        course.build()
+    assert course.read(STUB) == work
+    assert "and boxes" not in course.read(NOTEBOOK)
+    course.build(force=True)
+    assert course.read(STUB) == stub
+    assert [copy.read_text(encoding="utf-8") for copy in (course.root / ".course/backups").rglob("*.py")] == [
+        work
+    ]
+
+
+def test_a_stub_that_was_generated_or_is_in_git_may_be_replaced(course: Any) -> None:
+    course.build()
+    course.change(SOLUTION, "# 1. Add x to itself.", "# 1. Add x to x.")
+    assert course.build() == [STUB]
+    shutil.rmtree(course.root / ".course")
+    course.change(SOLUTION, "# 1. Add x to x.", "# 1. Double x.")
+    with pytest.raises(BuildError, match="work in it"):
+        course.build()
+    for command in (
+        ["init", "-q"],
+        ["add", "-A"],
+        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "a"],
+    ):
+        subprocess.run(["git", *command], cwd=course.root, check=True)
+    assert course.build() == [STUB]
+
+
+def test_tables_are_written_between_their_marks(course: Any) -> None:
+    course.build()
+    text = course.read(f"{STEP}/README.md")
+    row = (
+        "| 9.2 | [Boxes](../docs/tutorials/step9_toy.md#92-boxes) | `Box.show`, `Box.hide` | 5 | ★★ | 3 |  |"
+    )
+    assert row in text.splitlines()
+    assert (
+        "| 9.all | [All of it](../docs/tutorials/step9_toy.md) | A box shows twice what it holds. |" in text
+    )
+    assert text.startswith("# Toys\n")
