@@ -97,8 +97,8 @@ def run(options: argparse.Namespace) -> None:
     """Serve until Ctrl-C, SIGTERM or Shut Down."""
     port, token = choose_port(options.port), secrets.token_urlsafe(16)
     set_folders(options.teacher)
-    # jsonschema imports this to check one format that Jupyter's event schemas do not use, and does without it where
-    # it is missing; it builds a parser for seconds as it is imported, half of the whole start.
+    # jsonschema imports this for a format that Jupyter's event schemas do not use, and does without if it is
+    # missing; it builds a parser as it is imported, half of the whole start.
     sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
     from jupyterlab.labapp import LabApp
 
