@@ -137,8 +137,7 @@ def first_model(seconds: float = 12.0) -> tuple[nn.Module, Tensor, list[float]]:
     """Train the reference on the source of Python's library for some seconds, bytes as tokens.
 
     It has 2 layers of width 64 and windows of 64 bytes. Returns the model, the held-out bytes as ids, and the
-    loss of every step in nats. 300 steps end it earlier.
-    every step in nats. 300 steps end it earlier.
+    loss of every step in nats. 300 steps, or COURSE_BUDGET, end it earlier.
     """
     corpus = python_library()
     ids, held_out = (

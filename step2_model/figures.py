@@ -170,13 +170,11 @@ def surprise() -> Figure:
     return figure
 
 
-def sizes(exact: Callable[[int], int], estimate: Callable[[int], int], widths: Sequence[int]) -> Figure:
+def sizes(widths: Sequence[int], exact: Sequence[int], estimate: Sequence[int]) -> Figure:
     """Draw exact and estimated parameter counts over the model width, both axes logarithmic."""
     figure, (ax,) = canvas()
-    ax.plot(widths, [exact(width) for width in widths], color=COLORS[0], marker="o", label="exact")
-    ax.plot(
-        widths, [estimate(width) for width in widths], color=COLORS[1], linestyle="--", label="12 · L · C²"
-    )
+    ax.plot(widths, exact, color=COLORS[0], marker="o", label="exact")
+    ax.plot(widths, estimate, color=COLORS[1], linestyle="--", label="12 · L · C²")
     ax.set(xlabel="model width C", ylabel="parameters", xscale="log", yscale="log")
     ax.set_xticks(widths, [str(width) for width in widths])
     ax.minorticks_off()
