@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 app = typer.Typer(
     help="For authors: write what is generated, say what is missing, audit the checks, begin an exercise.",
@@ -28,6 +31,14 @@ Id = Annotated[str, typer.Argument(metavar="ID", help="The id of the new exercis
 Targets = Annotated[
     list[str], typer.Argument(metavar="TARGET...", help="The function or method it asks for; two for a pair.")
 ]
+Names = Annotated[
+    list[str] | None, typer.Argument(metavar="[STEP|ID]...", help="What to audit; everything without names.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Further = Annotated[
+    Path | None, typer.Option("--with", metavar="FILE", help="Further mistakes and variants, not added.")
+]
+Seeds = Annotated[int, typer.Option(min=1, help="How many seeds; the first is that of learners' checks.")]
 Trio = Annotated[str, typer.Option(help="model or further: the file in which it stands.")]
 
 
@@ -59,6 +70,24 @@ def check() -> None:
     if found:
         raise _fail(f"{len(found)} to see to.")
     typer.echo("Nothing is missing or stale.")
+
+
+@app.command()
+def audit(names: Names = None, as_json: Json = False, further: Further = None, seeds: Seeds = 20) -> None:
+    """Let every check face its known mistakes and variants; exit status 1 if anything slips."""
+    from coursekit.dev.audit import audit_all
+    from coursekit.dev.scoreboard import show
+    from coursekit.registry import load_course
+    from coursekit.selection import find
+
+    every = [item for step in load_course() for item in step.items]
+    found = audit_all([item for name in names for item in find(name)] if names else every, further, seeds)
+    if as_json:
+        typer.echo(json.dumps(found.to_json(), indent=2))
+    else:
+        show(found, Console())
+    if not found.is_clean:
+        raise typer.Exit(1)
 
 
 @app.command()

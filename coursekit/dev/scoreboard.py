@@ -1,0 +1,73 @@
+"""Show an audit: a table in the terminal, a page in docs/."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from coursekit.dev.audit import COUNTS, Audit
+from coursekit.dev.trials import FAR, LEAST_MARGIN, MOST_SPREAD, Row
+from coursekit.registry import Step
+
+HEAD = f"""# The checks, checked
+
+Every check of the course is audited in both directions. Each known mistake is put into the solution and
+must be rejected, by at least {LEAST_MARGIN:g} tolerances on every seed, and named by its own text. Right
+code in another style must be accepted, within {MOST_SPREAD} of the tolerance on every seed and with every
+number of threads. `course dev audit` does it again; this page is written by
+`course dev build --scoreboard`.
+
+*Margin* is the smallest distance, in tolerances, between a known mistake and right code, to one digit;
+"another type" means that every mistake gives another type, shape, whole number or an exception.
+"""
+
+
+def margin_text(margin: float) -> str:
+    """Return a margin to one digit, so that every machine writes the same."""
+    return "another type" if margin >= FAR else f"{float(f'{margin:.0e}'):,.0f}"
+
+
+def _cells(row: Row) -> list[str]:
+    return [
+        row.id,
+        row.title,
+        f"{row.rejected} of {row.mistakes}",
+        f"{row.named} of {row.mistakes}",
+        f"{row.accepted} of {row.variants}",
+        margin_text(row.margin),
+    ]
+
+
+NAMES = ("", "", "mistakes rejected", "named", "variants accepted", "margin")
+
+
+def markdown(audits: Sequence[tuple[Step, Audit]]) -> str:
+    """Return docs/checks.md: a table for each step, with totals."""
+    parts = [HEAD]
+    for step, audit in audits:
+        total = audit.to_json()["total"]
+        lines = [f"## Step {step.number}: {step.title}", ""]
+        lines += ["| " + " | ".join(NAMES) + " |", "|---|---|---:|---:|---:|---:|"]
+        lines += ["| " + " | ".join(_cells(row)) + " |" for row in (*audit.exercises, *audit.milestones)]
+        counts = [total[name] for name in COUNTS]
+        sums = [f"{counts[1]} of {counts[0]}", f"{counts[2]} of {counts[0]}", f"{counts[4]} of {counts[3]}"]
+        lines += [f"| | **all exercises** | {' | '.join(sums)} | |", ""]
+        parts.append("\n".join(lines))
+    return "\n".join(parts)
+
+
+def show(audit: Audit, console: Console) -> None:
+    """Print the audit as a table, and beneath it what slipped, each in a sentence."""
+    table = Table("id", "title", *NAMES[2:])
+    for row in audit.rows:
+        table.add_row(*_cells(row))
+    console.print(table)
+    for row in audit.rows:
+        for twin in row.same_as:
+            console.print(f"{row.id}: {twin['name']} is the same as {twin['same_as']}", markup=False)
+        for slip in row.slipped:
+            console.print(f"{row.id}: {slip.name} slipped: {slip.why}", markup=False)
+    if audit.is_clean:
+        console.print("Nothing slipped.")
