@@ -118,19 +118,27 @@ def train(model: nn.Module, batch: Callable[[torch.Generator], Tensor], steps: i
     return losses
 
 
-def curve(
+def learn(
     module: ModuleType, text: KnownText, *, steps: int = 250, n_head: int = 4, large: bool = False
-) -> list[float]:
-    """Train a small GPT of this module on stretches of 24 symbols and return its losses in nats.
+) -> tuple[nn.Module, list[float]]:
+    """Train a small GPT of this module on stretches of 24 symbols; return it and its losses in nats.
 
     It has 2 layers of width 64. Every call starts from the same numbers; `large` redraws them with
-    `start_large`.
+    `start_large`. COURSE_BUDGET cuts the steps down.
     """
     torch.manual_seed(0)
     model = module.GPT(module.GPTConfig(len(text.table), 24, n_layer=2, n_head=n_head, n_embd=64))
     if large:
         start_large(model)
-    return train(model, lambda generator: text.batch(32, 24, generator), steps)
+    steps = Budget(steps=steps).within_environment().steps
+    return model, train(model, lambda generator: text.batch(32, 24, generator), steps)
+
+
+def curve(
+    module: ModuleType, text: KnownText, *, steps: int = 250, n_head: int = 4, large: bool = False
+) -> list[float]:
+    """Return the losses of `learn` alone."""
+    return learn(module, text, **settings)[1]
 
 
 def first_model(seconds: float = 12.0) -> tuple[nn.Module, Tensor, list[float]]:

@@ -68,9 +68,9 @@ def bend() -> Figure:
 def response(layer: Callable[[Tensor], Tensor], width: int) -> Figure:
     """Draw what some outputs of a layer do while its input moves along one random direction."""
     amounts = torch.linspace(-4, 4, 161)
-    direction = torch.randn(width, generator=torch.Generator().manual_seed(0))
+    middle, direction = torch.randn(2, width, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        y = layer((amounts.unsqueeze(1) * direction).unsqueeze(0))[0]
+        y = layer((middle + amounts.unsqueeze(1) * direction).unsqueeze(0))[0]
     figure, (ax,) = canvas()
     for i in range(4):
         ax.plot(amounts, y[:, i], color=COLORS[i], linestyle=STYLES[i], label=f"output {i}")
