@@ -1,8 +1,8 @@
-"""What the trusted run gave: reference values, known mistakes and small cases of an exercise, computed once
-and stored.
+"""What the trusted run gave: reference values, known mistakes and small cases of an exercise, computed
+once and stored.
 
-For the practice seed the values are kept in `.course/expected/`, so that a check needs no second import of
-torch. Values under any other seed (grading) are computed anew and never stored.
+For the practice seed the values are kept in `.course/expected/`, so that a check needs no second import
+of torch. Values under any other seed (grading) are computed anew and never stored.
 """
 
 from __future__ import annotations
@@ -11,18 +11,21 @@ import contextlib
 import hashlib
 import sys
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from coursekit import wire
 from coursekit.registry import Exercise, Milestone, Step
-from coursekit.runs import Run, run_from_data
+from coursekit.runs import Run, run_from_data, run_to_data
 from coursekit.workers import WorkerError
 from coursekit.workers.pool import Pool
 
 PRACTICE_SEED = 20
 SECONDS = 240.0
+
+Item = Exercise | Milestone
 
 
 @dataclass(frozen=True)
@@ -34,40 +37,47 @@ class KnownMistake:
     run: Run
 
 
-@dataclass(frozen=True)
 class Expected:
-    """The trusted run of an item's probe, the runs of its known mistakes, and its small cases on the
-    solution.
+    """What trusted code gives for one item under one seed: the run of its probe, and its small cases.
+
+    The runs of the known mistakes are computed when they are first asked for: a pass needs none of
+    them.
     """
 
-    run: Run
-    mistakes: tuple[KnownMistake, ...]
-    cases: tuple[dict[str, Any], ...]
+    def __init__(self, pool: Pool, step: Step, item: Item, seed: int, store: Path | None) -> None:
+        self._pool = pool
+        self._job = {"root": str(step.root), "step": step.folder, "item": item.id, "seed": seed}
+        self._store = store if seed == PRACTICE_SEED else None
+        self._name = f"{step.folder}-{item.id}-{seed}-{_digest(step, item)}"
+        data = self._value("reference", {})
+        self.run = run_from_data(data["run"])
+        self.cases: tuple[dict[str, Any], ...] = tuple(data["cases"])
+
+    @cached_property
+    def mistakes(self) -> tuple[KnownMistake, ...]:
+        """The known mistakes of the item, each with the run of the probe on it."""
+        found = self._value("mistakes", {"want": run_to_data(self.run)})
+        return tuple(KnownMistake(m["name"], m["text"], run_from_data(m["run"])) for m in found)
+
+    def _value(self, task: str, more: dict[str, Any]) -> Any:
+        """Return the reply to a trusted task, from the store where it is kept there."""
+        name = f"{self._name}-{task}"
+        if self._store is not None:
+            with contextlib.suppress(FileNotFoundError, wire.WireError):
+                return wire.load(self._store, name)
+        outcome = self._pool.run(self._job | more | {"task": task}, SECONDS)
+        if outcome.reply is None:
+            raise WorkerError(
+                f"the trusted run of {self._job['item']} gave nothing ({outcome.end}): {outcome.printed}"
+            )
+        if self._store is not None:
+            with contextlib.suppress(OSError):
+                self._store.mkdir(parents=True, exist_ok=True)
+                wire.save(self._store, name, outcome.reply)
+        return outcome.reply
 
 
-def expected(pool: Pool, step: Step, item: Exercise | Milestone, seed: int, store: Path | None) -> Expected:
-    """Return what the item's probe gives on trusted code, from the store where it is kept there."""
-    name = f"{step.folder}-{item.id}-{seed}-{_digest(step, item)}"
-    if store is not None and seed == PRACTICE_SEED:
-        with contextlib.suppress(FileNotFoundError, wire.WireError, ValueError, TypeError, KeyError):
-            return _from_data(wire.load(store, name))
-    job = {"task": "reference", "root": str(step.root), "step": step.folder, "item": item.id, "seed": seed}
-    outcome = pool.run(job, SECONDS)
-    if outcome.reply is None:
-        raise WorkerError(f"the trusted run of {item.id} gave nothing ({outcome.end}): {outcome.printed}")
-    if store is not None and seed == PRACTICE_SEED:
-        with contextlib.suppress(OSError):
-            store.mkdir(parents=True, exist_ok=True)
-            wire.save(store, name, outcome.reply)
-    return _from_data(outcome.reply)
-
-
-def _from_data(data: dict[str, Any]) -> Expected:
-    known = tuple(KnownMistake(m["name"], m["text"], run_from_data(m["run"])) for m in data["mistakes"])
-    return Expected(run_from_data(data["run"]), known, tuple(data["cases"]))
-
-
-def _digest(step: Step, item: Exercise | Milestone) -> str:
+def _digest(step: Step, item: Item) -> str:
     """Return a digest of all that the values depend on: the step's trusted code, the engine, the
     libraries.
     """

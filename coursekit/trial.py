@@ -1,0 +1,172 @@
+"""One text on trial for one exercise: run it in a worker, compare what came back, say what follows."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from coursekit import messages
+from coursekit.compare import compare, same_behavior
+from coursekit.expected import PRACTICE_SEED, Expected
+from coursekit.registry import Exercise, Milestone, Step, load_course
+from coursekit.runs import Run, run_from_data, run_to_data
+from coursekit.source import exercise_text
+from coursekit.submission import Submission
+from coursekit.verdict import Mistake, Status, Verdict
+from coursekit.workers.pool import Outcome, Pool
+
+Item = Exercise | Milestone
+DECIDE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all trials of one judge share: the workers, the seed, and where trusted values are kept."""
+
+    pool: Pool
+    seed: int | None
+    store: Path | None
+
+    @property
+    def is_practice(self) -> bool:
+        return self.seed is None
+
+    def job(self, task: str, step: Step, item: Item) -> dict[str, Any]:
+        """Return what every job of an item says."""
+        seed = PRACTICE_SEED if self.seed is None else self.seed
+        return {"task": task, "root": str(step.root), "step": step.folder, "item": item.id, "seed": seed}
+
+    def expected(self, step: Step, item: Item) -> Expected:
+        """Return what trusted code gives for the item."""
+        return Expected(self.pool, step, item, PRACTICE_SEED if self.seed is None else self.seed, self.store)
+
+
+class Trial:
+    """A text that holds the learner's code of one item. `lines` maps its lines to the learner's (None:
+    all are).
+    """
+
+    def __init__(
+        self,
+        setting: Setting,
+        sub: Submission,
+        item: Item,
+        text: str,
+        lines: Sequence[int | None] | None = None,
+    ) -> None:
+        self.setting = setting
+        self.sub = sub
+        self.item = item
+        self.text = text
+        self.lines = lines
+        self.outcome = self._run("probe")
+        self.run = _run_of(self.outcome)
+
+    @property
+    def cannot_load(self) -> bool:
+        """Whether an exception ended the run while the text was loaded, before anything was asked of
+        it.
+        """
+        return self.run is not None and self.run.raised is not None and self.run.raised.stage == "module"
+
+    def verdict(self) -> Verdict:
+        """Compare the run with the trusted one, and put the outcome into words."""
+        if self.run is None:
+            return messages.ended_early(self.sub, self.item, self.outcome, self.lines)
+        want = self.setting.expected(self.sub.step, self.item)
+        run = self._with_predicates(want, self.run)
+        verdict = self._first_difference(want, run)
+        if verdict.status is not Status.PASSED:
+            verdict = self._explained(want, run, verdict)
+        return dataclasses.replace(verdict, printed=self.outcome.printed or None)
+
+    def _first_difference(self, want: Expected, run: Run) -> Verdict:
+        for number, (wanted, got) in enumerate(zip(want.run.claims, run.claims)):
+            difference = compare(wanted, got)
+            if difference is not None:
+                credit = _credit(self.item, want.run, number)
+                return messages.failed(self.sub, self.item, wanted, difference, credit)
+        if run.raised is not None:
+            credit = _credit(self.item, want.run, len(run.claims))
+            return messages.raised(self.sub, self.item, want, run, credit)
+        if len(run.claims) != len(want.run.claims):
+            raise AssertionError(
+                f"the probe of {self.item.id} must yield as many claims on every implementation"
+            )
+        return messages.passed(self.sub, self.item)
+
+    def _explained(self, want: Expected, run: Run, verdict: Verdict) -> Verdict:
+        """Name the mistake if the values prove one; else, in practice, show the smallest input that
+        fails.
+        """
+        verdict = dataclasses.replace(verdict, known_mistakes=len(want.mistakes))
+        for known in want.mistakes:
+            if same_behavior(known.run, run, want.run):
+                return dataclasses.replace(verdict, mistake=Mistake(known.name, known.text))
+        if verdict.status is Status.FAILED and self.setting.is_practice and want.cases:
+            smallest = messages.smallest_case(want.cases, self._run("cases").reply or [])
+            verdict = dataclasses.replace(verdict, detail=smallest or verdict.detail)
+        note = self.sub.note_on_given_code(self.item)
+        return dataclasses.replace(verdict, detail="\n\n".join(filter(None, [verdict.detail, note])) or None)
+
+    def _with_predicates(self, want: Expected, run: Run) -> Run:
+        """Return the run with the predicates of its "holds" claims evaluated, in a process without
+        learner code.
+        """
+        if not any(claim.kind == "holds" for claim in want.run.claims):
+            return run
+        both = {"want": run_to_data(want.run), "got": run_to_data(run)}
+        job = self.setting.job("decide", self.sub.step, self.item) | both
+        reply = self.setting.pool.run(job, DECIDE_SECONDS).reply
+        return run_from_data(reply) if reply is not None else run
+
+    def _run(self, task: str) -> Outcome:
+        """Run the text in a worker; what it imports of the course is the reference, but in milestones."""
+        step, item = self.sub.step, self.item
+        main = f"{step.folder}.{item.trio}_exercise"
+        modules: dict[str, Any] = {} if isinstance(item, Milestone) else _references(step, item)
+        lines = None if self.lines is None else list(self.lines)
+        modules[main] = {"text": self.text, "filename": str(self.sub.path), "lines": lines}
+        more = {"main": main, "modules": modules, "seconds": item.timeout}
+        return self.setting.pool.run(self.setting.job(task, step, item) | more, item.timeout)
+
+
+def _references(step: Step, item: Item) -> dict[str, Any]:
+    """Return the solutions of the steps below, and of the core beside a further trio, under the
+    exercises' names.
+    """
+    found = {}
+    for lower in load_course(step.root):
+        for trio in ("model", "further"):
+            path = lower.trio_files(trio)[1]
+            is_below = lower.number < step.number or (lower.number == step.number and trio != item.trio)
+            if is_below and path.exists():
+                text = exercise_text(path.read_text(encoding="utf-8"), lower, trio)
+                found[f"{lower.folder}.{trio}_exercise"] = {
+                    "text": text,
+                    "filename": str(path),
+                    "lines": None,
+                }
+    return found
+
+
+def _run_of(outcome: Outcome) -> Run | None:
+    """Return the run that a worker sent, or None where its process ended without a reply that can be
+    read.
+    """
+    try:
+        return None if outcome.reply is None else run_from_data(outcome.reply)
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _credit(item: Item, want: Run, holding: int) -> float:
+    """Return the points for a run whose first `holding` claims hold."""
+    partial = getattr(item, "partial", None)
+    if partial is None:
+        return 0.0
+    until = next(i for i, claim in enumerate(want.claims) if claim.label.startswith(partial.until))
+    return float(partial.points) if holding >= until else 0.0
