@@ -134,9 +134,7 @@ def learn(
     return model, train(model, lambda generator: text.batch(32, 24, generator), steps)
 
 
-def curve(
-    module: ModuleType, text: KnownText, *, steps: int = 250, n_head: int = 4, large: bool = False
-) -> list[float]:
+def curve(module: ModuleType, text: KnownText, **settings: Any) -> list[float]:
     """Return the losses of `learn` alone."""
     return learn(module, text, **settings)[1]
 
