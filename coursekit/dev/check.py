@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+from coursekit import evidence
 from coursekit.dev.asked import content_faults
 from coursekit.dev.build import outputs, pages
 from coursekit.dev.floors import floor_faults
 from coursekit.dev.markdown import dead_reason, links
 from coursekit.dev.notebook import BuildError
 from coursekit.dev.style import notebook_faults, size_faults
+from coursekit.loader import load_marked
+from coursekit.probe import marked
 from coursekit.registry import COURSE_ROOT, Step, load_course
 from coursekit.source.stub import StubError
 
@@ -27,6 +30,8 @@ def problems(root: Path = COURSE_ROOT) -> Iterator[str]:
     yield from _stale(root)
     for step in steps:
         yield from content_faults(step)
+        yield from evidence.stale(step)
+    yield from _scoreboard(steps, root)
     yield from _sums(steps)
     yield from _needs(steps)
     yield from _dead_links(root)
@@ -47,6 +52,27 @@ def _stale(root: Path) -> Iterator[str]:
                 yield from notebook_faults(output.text, where)
     except (BuildError, StubError) as error:
         yield str(error)
+
+
+def _scoreboard(steps: tuple[Step, ...], root: Path) -> Iterator[str]:
+    """Yield exercises that docs/checks.md tells nothing or something old about; the margins are the
+    audit's.
+    """
+    page = root / "docs" / "checks.md"
+    if not page.exists():
+        yield "docs/checks.md must be generated, got no such file: course dev build --scoreboard"
+        return
+    text = page.read_text(encoding="utf-8")
+    for step in steps:
+        wrongs = load_marked(step, "mistakes")
+        for item in step.items:
+            mistakes, variants = (len(marked(wrongs, kind, item.id)) for kind in ("mistake", "variant"))
+            counts = f"{mistakes} of {mistakes} | {mistakes} of {mistakes} | {variants} of {variants}"
+            if f"| {item.id} | {item.title} | {counts} |" not in text:
+                yield (
+                    f"docs/checks.md must say of {item.id}: {counts}, all rejected, named and accepted: "
+                    "course dev audit, then course dev build --scoreboard"
+                )
 
 
 def _sums(steps: tuple[Step, ...]) -> Iterator[str]:

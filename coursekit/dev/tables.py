@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from coursekit.dev.example import example
 from coursekit.dev.notebook import BuildError
 from coursekit.registry import Exercise, Step, load_course
 
@@ -22,7 +23,8 @@ def with_tables(path: Path, root: Path) -> str | None:
     """Return the page with every generated table as it should be, or None if it has none.
 
     A table stands between `<!-- generated: NAME -->` and `<!-- end generated: NAME -->`; NAME is "exercises"
-    (of the step whose folder the page is in), "steps" (the whole course).
+    (of the step whose folder the page is in), "steps" (the whole
+    course), or "example ID MISTAKE" (what a check says to it).
     """
     text = path.read_text(encoding="utf-8").replace("\r\n", "\n")
     if "<!-- generated:" not in text:
@@ -35,10 +37,12 @@ def with_tables(path: Path, root: Path) -> str | None:
         makers: dict[str, Callable[[], str]] = {
             "exercises": lambda: exercise_tables(steps[path.parent.name]),
             "steps": lambda: step_table(list(steps.values()), path),
+            "example": lambda: example(match["arguments"], root),
         }
         if match["name"] not in makers or (match["name"] == "exercises" and path.parent.name not in steps):
             raise BuildError(f"{path} must ask for a table that can be made here, got {match['name']!r}")
-        return f"{match['begin']}\n{makers[match['name']]()}\n{match['end']}"
+        made = makers[match["name"]]().rstrip("\n")
+        return f"{match['begin']}\n{made}\n\n{match['end']}"
 
     return _BLOCK.sub(write, text)
 

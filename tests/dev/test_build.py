@@ -127,3 +127,18 @@ def test_tables_are_written_between_their_marks(course: Any) -> None:
         "| 9.all | [All of it](../docs/tutorials/step9_toy.md) | A box shows twice what it holds. |" in text
     )
     assert text.startswith("# Toys\n")
+
+
+@pytest.mark.slow
+def test_a_page_may_show_what_a_check_says(course: Any) -> None:
+    marks = "<!-- generated: example 9.1 once -->\n<!-- end generated: example -->\n"
+    course.write("README.md", "# Toys\n\n" + marks)
+    course.build()
+    text = course.read("README.md")
+    assert "    ✗ failed  9.1 Doubling  (0 of 2 points)\n" in text
+    assert "You return x itself." in text
+    assert "step9_toy/model_exercise.py:" in text
+    assert course.build() == []
+    course.change("README.md", "9.1 once", "9.1 twice")
+    with pytest.raises(BuildError, match="must be a mistake in one function"):
+        course.build()

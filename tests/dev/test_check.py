@@ -33,6 +33,12 @@ FAULTS = {
     "no variant": (MISTAKES, '@variant("9.1")', "", "9.1 must have at least 1 accepted variant"),
     "no text": (MISTAKES, '"""You square."""', "", "squared must have a docstring"),
     "no milestone mistake": (MISTAKES, '@mistake("9.all")', "", "9.all must have at least 1"),
+    "old scoreboard": (
+        "docs/checks.md",
+        "| 9.2 | Boxes | 3 of 3",
+        "| 9.2 | Boxes | 2 of 3",
+        "checks.md must say of 9.2:",
+    ),
     "no hints": (TOML, '["Look inside."]', "[]", "9.2 must have hints"),
     "open hint": (TOML, "Twice.", "TODO", "9.1: hint 1 must say something"),
     "dead write-up": (TOML, "toy.md#92-boxes", "toy.md#92", "no heading #92"),

@@ -1,0 +1,1 @@
+"""Step 3: how a model learns from text. Nothing stands here yet; README.md says what will."""
