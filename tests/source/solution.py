@@ -37,7 +37,8 @@ class Box:
 
 @helper
 def add(
-    a: int, b: int
+    a: int,
+    b: int,
 ) -> int:
     """Return a + b."""
     # 1. Add.
