@@ -63,10 +63,18 @@ def freeze(value: Any, depth: int = 0) -> Any:
     if isinstance(value, dict):
         return {str(k): freeze(v, depth + 1) for k, v in value.items()}
     if isinstance(value, np.ndarray):
-        return Array(np.ascontiguousarray(value), str(value.dtype), "ndarray")
+        return _freeze_array(value)
     if isinstance(value, np.generic):
         return Opaque(f"numpy {value.dtype}")
     return _freeze_tensor(value)
+
+
+def _freeze_array(value: np.ndarray) -> Any:
+    if value.dtype.kind not in "fiub" or value.dtype.itemsize > 8:
+        return Opaque(f"{value.dtype} array")
+    # In this machine's byte order; ascontiguousarray alone would make a single number a list of one.
+    data = np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("=")).reshape(value.shape)
+    return Array(data.copy(), str(value.dtype), "ndarray")
 
 
 def _freeze_tensor(value: Any) -> Any:
@@ -75,10 +83,11 @@ def _freeze_tensor(value: Any) -> Any:
         return Opaque(name)
     import torch
 
-    data = value.detach().to("cpu")
-    dtype = str(data.dtype).removeprefix("torch.")
-    if data.is_sparse or data.is_quantized or data.is_complex():
+    dtype = str(value.dtype).removeprefix("torch.")
+    is_plain = value.layout == torch.strided and value.device.type != "meta" and not value.is_quantized
+    if not is_plain or value.is_complex() or (value.is_floating_point() and value.element_size() < 2):
         return Opaque(f"{dtype} tensor")
+    data = value.detach().to("cpu").resolve_neg()
     if data.dtype in (torch.bfloat16, torch.float16):
         data = data.float()
     # A view keeps its strides in NumPy; safetensors wants the numbers in order.
@@ -104,10 +113,21 @@ def load(folder: Path, name: str) -> Any:
     text, blob = folder / f"{name}.json", folder / f"{name}.safetensors"
     if text.stat().st_size > MAX_JSON or blob.stat().st_size > MAX_TENSORS:
         raise WireError(f"{name} must be at most {MAX_JSON} and {MAX_TENSORS} bytes, got more")
+    if not text.is_file() or not blob.is_file():
+        raise WireError(f"{name} must be two plain files, got something else")
     try:
         tensors = load_tensors(blob.read_bytes())
         return _from_json(json.loads(text.read_text(encoding="utf-8")), tensors)
-    except (ValueError, KeyError, TypeError, IndexError, RecursionError, SafetensorError) as error:
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        ArithmeticError,
+        RecursionError,
+        MemoryError,
+        SafetensorError,
+    ) as error:
         raise WireError(f"{name} is not what the course writes: {error}") from None
 
 
@@ -138,6 +158,8 @@ def _from_json(value: Any, tensors: dict[str, np.ndarray]) -> Any:
         return value
     if "array" in value:
         data = tensors[value["array"]].reshape(value["shape"])
+        if list(data.shape) != value["shape"]:
+            raise ValueError(f"a shape must be whole numbers from 0, got {value['shape']}")
         return Array(data, str(value["dtype"]), str(value["kind"]))
     if "opaque" in value:
         return Opaque(str(value["opaque"]))
