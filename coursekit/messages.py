@@ -16,7 +16,7 @@ from coursekit.registry import Exercise, Milestone
 from coursekit.runs import Raised, Run
 from coursekit.tell import print_whole
 from coursekit.verdict import FileFault, Status, Verdict
-from coursekit.workers.watch import MEMORY
+from coursekit.workers.watch import LOST, MEMORY, PROCESSES
 
 if TYPE_CHECKING:
     from coursekit.expected import Expected
@@ -162,8 +162,20 @@ def ended_early(sub: Submission, item: Item, outcome: Outcome, lines: Sequence[i
     elif how == "memory":
         text = f"Your code took more than the {MEMORY >> 30} GiB of memory that a check may use."
         next_step = "print the shapes: is a tensor larger than it should be?"
+    elif how == "processes":
+        text = f"Your code ran more than {PROCESSES} processes at a time: is there a fork that does not end?"
+        next_step = "start no process in your code; the exercises need none"
+    elif how == "lost":
+        text = "While your code ran, the process that watches over it was killed."
+        next_step = "end no other process in your code; if it ends none, check once more"
     elif how == "signal":
         text = f"The process that ran your code was ended by {_signal(code)}."
+    elif outcome.lost or code == LOST:
+        why = f" ({outcome.lost})" if outcome.lost else ""
+        text = f"Your code came to its end, but left Python so that its results could not be saved{why}."
+        next_step = (
+            "look for what it changes outside itself: files it closes or deletes, modules it assigns to"
+        )
     else:
         text = f"Your code ended the process itself (exit status {code}) before the check was over."
         next_step = "return a value instead of ending the program"

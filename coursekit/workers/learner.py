@@ -19,6 +19,7 @@ from coursekit.wire import freeze
 
 MAX_RETURNS = 60
 MAX_FRAMES = 6
+MAX_TEXT = 2_000
 
 
 class Source:
@@ -114,9 +115,22 @@ def tell_exception(error: BaseException, sources: Mapping[str, Source], stage: s
         if text := linecache.getline(filename, number).strip():
             told.append(f"    {text}")
     shown = told[-2 * MAX_FRAMES :]
-    shown.append(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
+    text = say(error)
+    shown.append(f"{type(error).__name__}: {text}" if text else type(error).__name__)
     in_learner = bool(told) and (innermost_is_learner or line is not None)
-    return Raised(type(error).__name__, str(error), "\n".join(shown), line, in_learner, stage)
+    return Raised(type(error).__name__, text, "\n".join(shown), line, in_learner, stage)
+
+
+def say(error: BaseException) -> str:
+    """Return the text of an exception, cut to MAX_TEXT characters that can be printed; an exception may hold
+    any.
+    """
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - the learner's own __str__
+        return "(its text cannot be read: its own __str__ raises)"
+    text = text.encode("utf-8", errors="backslashreplace").decode("utf-8")
+    return text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + "…"
 
 
 def _frames(traceback: TracebackType | None) -> list[tuple[str, int, str]]:

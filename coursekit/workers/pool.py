@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import uuid
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from typing import Any
 from coursekit import wire
 from coursekit.registry import COURSE_ROOT
 from coursekit.workers import WorkerError
-from coursekit.workers.watch import MEMORY, End, kill_tree, supervise
+from coursekit.workers.watch import MEMORY, TOKEN, End, kill_tree, supervise, sweep
 
 PRINTED = 4_000
 SPARES = 2
@@ -36,13 +37,15 @@ SPARES = 2
 class Outcome:
     """What came of a job: how its process ended, its reply if it gave one, the start of what it printed.
 
-    `stack` is where its Python code was shortly before its time was up.
+    `stack` is where its Python code was shortly before its time was up, `lost` why a job that came to its end
+    could not reply.
     """
 
     end: End
     reply: Any = None
     printed: str = ""
     stack: str = ""
+    lost: str = ""
 
 
 class Worker:
@@ -50,7 +53,9 @@ class Worker:
 
     def __init__(self, preload: Sequence[str], fork: bool) -> None:
         settings = json.dumps({"preload": list(preload), "fork": fork})
+        self._token = uuid.uuid4().hex
         environment = os.environ | {
+            TOKEN: self._token,
             "PYTHONPATH": os.pathsep.join([str(COURSE_ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(
                 os.pathsep
             ),
@@ -97,6 +102,7 @@ class Worker:
     def close(self) -> None:
         """End the process and everything that it started."""
         kill_tree(self.process.pid)
+        sweep(self._token)
         for stream in (self.process.stdin, self.process.stdout):
             if stream is not None:
                 with contextlib.suppress(OSError):
@@ -152,14 +158,14 @@ class Pool:
             raise
         if not told:
             self._replace(worker)
-            raise WorkerError("the worker process has ended in the middle of a job: run the check again")
+            return End("lost")
         return End(told["how"], told["code"])
 
     def _run_spare(self, folder: Path, seconds: float, memory: int) -> End:
         worker = self._workers.popleft()
         try:
             worker.wait_ready()
-            worker.send({"folder": str(folder)})
+            worker.send({"folder": str(folder), "seconds": seconds})
             self.warm()
             return supervise(worker.process.pid, worker.process.poll, seconds, memory)
         finally:
@@ -218,22 +224,21 @@ def close_shared() -> None:
 
 
 def _outcome(folder: Path, end: End) -> Outcome:
-    printed = _printed(folder)
-    fault = folder / "fault.txt"
-    if fault.exists():
-        raise WorkerError(f"the course itself failed in a worker:\n{fault.read_text(encoding='utf-8')}")
+    printed = _read(folder / "printed.txt", PRINTED)
+    fault = _read(folder / "fault.txt")
+    if fault:
+        raise WorkerError(f"the course itself failed in a worker:\n{fault}")
     try:
         return Outcome(end, wire.load(folder, "reply"), printed)
     except (FileNotFoundError, wire.WireError):
-        stack = folder / "stack.txt"
-        where = stack.read_text(errors="replace") if end.how == "timeout" and stack.exists() else ""
-        return Outcome(end, None, printed, where)
+        stack = _read(folder / "stack.txt") if end.how == "timeout" else ""
+        return Outcome(end, None, printed, stack, _read(folder / "lost.txt"))
 
 
-def _printed(folder: Path) -> str:
-    try:
-        with (folder / "printed.txt").open("rb") as file:
-            text = file.read(4 * PRINTED).decode("utf-8", errors="replace")
-    except FileNotFoundError:
+def _read(path: Path, limit: int = 100_000) -> str:
+    """Return the start of a text that a worker wrote; nothing where no plain file is."""
+    if not path.is_file():
         return ""
-    return text if len(text) <= PRINTED else text[:PRINTED] + "\n... (the rest is left out)"
+    with path.open("rb") as file:
+        text = file.read(4 * limit).decode("utf-8", errors="replace")
+    return text if len(text) <= limit else text[:limit] + "\n... (the rest is left out)"

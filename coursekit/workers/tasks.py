@@ -7,6 +7,7 @@ is data for `wire.save`.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import faulthandler
 import importlib
@@ -32,20 +33,38 @@ from coursekit.runs import (
     run_to_data,
     seeded,
 )
-from coursekit.workers.learner import Source, install, record_returns, tell_exception
+from coursekit.workers.learner import MAX_TEXT, Source, install, record_returns, say, tell_exception
+from coursekit.workers.watch import LOST
 
 MAX_CASES = 40
 
 
-def perform(folder: Path) -> None:
-    """Do the job of a folder and put the reply beside it."""
+def perform(folder: Path) -> int:
+    """Do the job of a folder and put the reply beside it.
+
+    Returns the exit status: 0, or LOST with the reason in `lost.txt`.
+    """
     job = wire.load(folder, "job")
     os.chdir(folder)
     limit_threads(1)
     step = load_step(Path(job["root"]) / job["step"])
     item = next(item for item in step.items if item.id == job["item"])
     checks = load_marked(step, "checks")
-    wire.save(folder, "reply", TASKS[job["task"]](job, step, item, checks))
+    task = TASKS[job["task"]]
+    if task not in (probe_learner, cases_of_learner):
+        wire.save(folder, "reply", task(job, step, item, checks))
+        return 0
+    process = os.getpid()
+    try:
+        reply = task(job, step, item, checks)
+        # A copy that the learner's code has forked and let go on comes here too: it has nothing to say.
+        if os.getpid() == process:
+            wire.save(folder, "reply", reply)
+    except BaseException as error:  # noqa: BLE001 - the learner's code has run: nothing is sure any more
+        with contextlib.suppress(BaseException):
+            (folder / "lost.txt").write_text(f"{type(error).__name__}: {error}"[:MAX_TEXT], encoding="utf-8")
+        return LOST
+    return 0
 
 
 def limit_threads(count: int) -> None:
@@ -85,19 +104,26 @@ def cases_of_learner(job: dict[str, Any], step: Step, item: Any, checks: Sequenc
 
 
 def reference(job: dict[str, Any], step: Step, item: Any, checks: Sequence[ModuleType]) -> dict[str, Any]:
-    """Run the item's probe and small cases on what it is compared with; the probe on every known mistake."""
+    """Run the item's probe and small cases on what it is compared with."""
     m = reference_implementation(step, item, checks)
     notes = record_returns(m, item.targets) if isinstance(m, ModuleType) else []
     run = dataclasses.replace(run_probe(checks, item.id, m, job["seed"]), returns=tuple(notes))
-    run = decide_holds(checks, run, run)
     if run.raised:
         raise RuntimeError(f"the probe of {item.id} must run on the solution, got {run.raised}")
+    return {"run": run_to_data(decide_holds(checks, run, run)), "cases": _cases(m, item, checks)}
+
+
+def mistakes(
+    job: dict[str, Any], step: Step, item: Any, checks: Sequence[ModuleType]
+) -> list[dict[str, Any]]:
+    """Run the item's probe on every known mistake."""
+    want = run_from_data(job["want"])
     known = []
     for function in marked(load_marked(step, "mistakes"), "mistake", item.id):
-        wrong = run_probe(checks, item.id, implementation(step, item, function), job["seed"])
-        data = run_to_data(decide_holds(checks, run, wrong))
+        run = run_probe(checks, item.id, implementation(step, item, function), job["seed"])
+        data = run_to_data(decide_holds(checks, want, run))
         known.append({"name": function.__name__, "text": _text(function), "run": data})
-    return {"run": run_to_data(run), "mistakes": known, "cases": _cases(m, item, checks)}
+    return known
 
 
 def decide(job: dict[str, Any], step: Step, item: Any, checks: Sequence[ModuleType]) -> dict[str, Any]:
@@ -109,6 +135,7 @@ TASKS = {
     "probe": probe_learner,
     "cases": cases_of_learner,
     "reference": reference,
+    "mistakes": mistakes,
     "decide": decide,
 }
 
@@ -125,8 +152,8 @@ def _cases(m: Any, item: Exercise | Milestone, checks: Sequence[ModuleType]) -> 
                 found.append({"inputs": wire.freeze(inputs), "output": wire.freeze(output)})
                 if len(found) >= MAX_CASES:
                     break
-        except Exception as error:  # noqa: BLE001 - an exception is one of the outcomes that are compared
-            found.append({"inputs": None, "output": wire.Opaque(f"{type(error).__name__}: {error}")})
+        except BaseException as error:  # noqa: BLE001 - whatever ends a case is one of the outcomes compared
+            found.append({"inputs": None, "output": wire.Opaque(f"{type(error).__name__}: {say(error)}")})
     return found
 
 
