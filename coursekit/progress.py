@@ -11,7 +11,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -128,7 +128,8 @@ def _read(path: Path) -> Progress:
 
 
 def _plain(progress: Progress) -> dict[str, Any]:
-    return {"version": 1, **asdict(progress)}
+    said = {item_id: note for item_id, note in progress.exercises.items() if note != Note()}
+    return {"version": 1, **asdict(replace(progress, exercises=said))}
 
 
 def _write(path: Path, text: str) -> None:

@@ -47,7 +47,6 @@ function render({ model, el }) {
     const choice = model.get("choices")[index];
     if (!choice) return;
     radios[index].checked = true;
-    response.append(make("strong", "", choice.right ? "Yes. " : "Not quite. "));
     withCode(response, choice.response);
   }
 

@@ -40,7 +40,7 @@ class QuestionWidget(anywidget.AnyWidget):
     chosen = traitlets.Int(-1).tag(sync=True)
 
     def __init__(self, question: Question, **traits: Any) -> None:
-        choices = [{"text": c.text, "response": c.response, "right": c.right} for c in question.choices]
+        choices = [{"text": c.text, "response": c.response} for c in question.choices]
         super().__init__(prompt=question.prompt, choices=choices, **traits)
         self.question = question
 

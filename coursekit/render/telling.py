@@ -16,7 +16,7 @@ from coursekit.verdict import FileFault, Report, Status, Verdict
 TRIED = (Status.FAILED, Status.ERROR, Status.NOT_ALLOWED, Status.TIMEOUT, Status.CRASHED)
 
 # Blocks of more lines than this are folded away where a page can do that.
-LONG = 16
+LONG = 12
 
 
 @dataclass(frozen=True)
@@ -66,13 +66,20 @@ def parts(verdict: Verdict) -> list[Part]:
     if verdict.where:
         told.append(Part("Where", verdict.where))
     told += _diagnosis(verdict)
-    if verdict.detail:
-        # The smallest failing input comes with its own first line.
-        label = "" if verdict.status is Status.FAILED else "In your code"
-        told.append(Part(label, verdict.detail, is_block=True, is_long=verdict.detail.count("\n") > LONG))
+    if verdict.detail and verdict.status is Status.FAILED:
+        # The smallest failing input: it comes with its own first line and is never folded away.
+        told.append(Part("", verdict.detail, is_block=True))
+    elif verdict.detail:
+        told.append(Part("In your code", verdict.detail, is_block=True, is_long=_is_long(verdict.detail)))
     if verdict.printed:
-        told.append(Part("Your code printed", verdict.printed, is_block=True, is_long=True))
+        told.append(
+            Part("Your code printed", verdict.printed, is_block=True, is_long=_is_long(verdict.printed))
+        )
     return [*told, Part("Next", verdict.next)]
+
+
+def _is_long(text: str) -> bool:
+    return text.count("\n") > LONG
 
 
 def _diagnosis(verdict: Verdict) -> list[Part]:

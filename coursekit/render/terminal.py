@@ -53,6 +53,8 @@ def make_console(
         highlight=False,
         emoji=False,
         soft_wrap=False,
+        # In a notebook rich would show what it prints by itself, beside what the cell shows.
+        force_jupyter=False,
     )
 
 

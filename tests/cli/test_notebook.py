@@ -185,3 +185,34 @@ def test_a_figure_carries_its_description_and_is_closed(capsys: Any) -> None:
     assert not plt.fignum_exists(figure.number)
     with pytest.raises(ValueError, match="alt must say"):
         show(figure, alt=" ")
+
+
+def test_in_a_real_notebook_each_cell_shows_one_output_and_errors_are_one_sentence(
+    here: Any, monkeypatch: Any
+) -> None:
+    nbformat = pytest.importorskip("nbformat")
+    nbclient = pytest.importorskip("nbclient")
+    monkeypatch.setenv("PYTHONPATH", str(here.root))
+    here.write(shout="return text")
+    sources = [
+        "from coursekit import ask, check, learner, needs",
+        'check("7.1a")',
+        'ask("7.q-case")',
+        'with needs("7.1b"):\n    learner().count([])',
+        'open("model_exercise.py", "w").write("x = (") and learner()',
+    ]
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
+    client = nbclient.NotebookClient(
+        book, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(here.step.path)}}
+    )
+    with pytest.raises(nbclient.exceptions.CellExecutionError):
+        client.execute()
+    outputs = [cell.outputs for cell in book.cells]
+    assert [len(shown) for shown in outputs] == [0, 1, 1, 1, 1]
+    assert "failed" in outputs[1][0].data["text/html"]
+    assert "7.1b count is not written yet" in outputs[3][0].data["text/plain"]
+    assert (
+        outputs[4][0].traceback[0]
+        == "model_exercise.py cannot be read by Python, line 1: '(' was never closed"
+    )
+    assert len(outputs[4][0].traceback) == 4

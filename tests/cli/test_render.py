@@ -78,6 +78,12 @@ def test_tensor_text_is_never_read_as_markup() -> None:
     assert "[[1 [red]0[/red]]]" in told
 
 
+def test_no_console_of_the_course_reads_markup() -> None:
+    stream = io.StringIO()
+    make_console(stream, width=80).print("[nan, nan] [red]x[/red] :smile:")
+    assert stream.getvalue() == "[nan, nan] [red]x[/red] :smile:\n"
+
+
 def test_a_failure_says_what_came_what_should_have_where_and_what_next() -> None:
     told = report_text(report(FAILED), STEP)
     order = [
