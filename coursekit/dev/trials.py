@@ -87,6 +87,7 @@ class Trial:
         self.unnamed: set[Function] = set()
         self.alike: dict[Function, Function] = {}
         self.needs: dict[int, float] = {}
+        self.not_allowed = {f for f in (*self.known, *self.added, *self.variants) if self._is_not_allowed(f)}
         self.built = {f: self._build(f) for f in (None, *self.known, *self.added, *self.variants)}
 
     def _build(self, function: Function | None) -> Any:
@@ -141,7 +142,7 @@ class Trial:
         threads = self.threads[number % len(self.threads)]
         runs = {f: self._run(self.built[f], seed, threads, want) for f in (*self.known, *self.added)}
         for function, run in runs.items():
-            if self._not_allowed(function):
+            if function in self.not_allowed:
                 continue
             distance = min(run_distance(want, run), FAR)
             self.row.margin = min(self.row.margin, distance)
@@ -152,6 +153,8 @@ class Trial:
                     function.__name__, f"{what}: {_where(want, run, 0.0)}, must be {LEAST_MARGIN:g}"
                 )
         for one, two in itertools.combinations(runs, 2):
+            if self.not_allowed & {one, two}:
+                continue
             if two not in self.alike and same_behavior(runs[one], runs[two], want):
                 self.alike[two] = one
         if number < NAMING_SEEDS:
@@ -161,10 +164,10 @@ class Trial:
                 if first is not function:
                     self.unnamed.add(function)
 
-    def _not_allowed(self, function: Function | None) -> bool:
+    def _is_not_allowed(self, function: Function) -> bool:
         """Tell whether a function uses what the exercise forbids: it is judged by that, not by its values."""
         forbidden = getattr(self.item, "forbidden", ())
-        if not forbidden or function is None:
+        if not forbidden:
             return False
         text = inspect.getsource(inspect.getmodule(function) or function)
         return bool(forbidden_calls(text, function.__name__, forbidden))
@@ -193,7 +196,7 @@ class Trial:
         row.rejected = sum(function not in self.faulty for function in mistakes)
         for function in mistakes:
             twin = self.alike.get(function)
-            if self._not_allowed(function):
+            if function in self.not_allowed:
                 row.named += 1
             elif twin is not None and function in self.added:
                 row.same_as.append({"name": function.__name__, "same_as": twin.__name__})
@@ -210,7 +213,7 @@ class Trial:
             elif function not in self.faulty:
                 row.named += 1
         for function in self.variants:
-            if self._not_allowed(function):
+            if function in self.not_allowed:
                 self.faulty.add(function)
                 row.slip(function.__name__, "uses a call that the exercise forbids")
         row.accepted = sum(function not in self.faulty for function in self.variants)

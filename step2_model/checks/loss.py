@@ -48,6 +48,11 @@ def next_token_loss(m: Any, rng: Any) -> Any:
     yield "logits of ±10,000 overflow nothing", m.next_token_loss(extreme, labels)
     yield equal("all logits near 10,000", m.next_token_loss(logits + 1e4, labels), COARSE)
     yield equal("all logits near -10,000: no logarithm of 0", m.next_token_loss(logits - 1e4, labels), COARSE)
+    shift = 1e4 * torch.tensor([1.0, -1.0, 0.0, 1.0, -1.0, 0.0]).unsqueeze(-1)
+    apart = m.next_token_loss(logits + shift, labels)
+    yield equal(
+        "positions near 10,000 beside others near -10,000: each has its own largest logit", apart, COARSE
+    )
     yield equal("gradients stay finite at ±10,000", gradients_of(m, extreme, gaps), COARSE)
 
 

@@ -71,20 +71,33 @@ def largest_factor(trained: Any, evaluated: Any) -> Any:
 
 
 def count_zeros(trained: Any) -> Any:
-    """Return how many of the numbers are exactly 0, and how many numbers there are."""
+    """Return how many numbers are exactly 0, then how many pairs of neighbors both are, along each dimension.
+
+    Each count comes with the number of numbers, or of pairs, that were looked at. Pairs do not overlap.
+    """
     if not isinstance(trained, torch.Tensor):
         return trained
-    return int((trained == 0).sum()), trained.numel()
+    is_zero = trained == 0
+    counts = [int(is_zero.sum()), is_zero.numel()]
+    for dim in range(is_zero.dim()):
+        size = is_zero.shape[dim] // 2
+        pairs = is_zero.narrow(dim, 0, 2 * size).unflatten(dim, (size, 2)).all(dim=dim + 1)
+        counts += [int(pairs.sum()), pairs.numel()]
+    return counts
 
 
 def drops_a_quarter(seen: Any, given: Any) -> bool:
-    """Accept a count of zeros within seven standard deviations of DROPOUT (right code misses it once in
-    10^11).
+    """Accept zeros in a share of DROPOUT, and pairs of zeros in a share of its square: each number by itself.
+
+    Both may be off by seven standard deviations, which right code exceeds once in 10^11.
     """
-    if not isinstance(seen, tuple) or len(seen) != 2 or any(type(number) is not int for number in seen):
+    if not isinstance(seen, list) or len(seen) < 2 or any(type(number) is not int for number in seen):
         return False
-    zeros, total = seen
-    return abs(zeros - DROPOUT * total) <= 7 * (total * DROPOUT * (1 - DROPOUT)) ** 0.5
+    shares = [DROPOUT] + [DROPOUT**2] * (len(seen) // 2 - 1)
+    return all(
+        abs(count - share * total) <= 7 * (total * share * (1 - share)) ** 0.5
+        for count, total, share in zip(seen[::2], seen[1::2], shares)
+    )
 
 
 def fill_whole(module: nn.Module) -> dict[str, torch.Tensor]:

@@ -25,6 +25,18 @@ def not_stable(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 @mistake("2.4d")
+def one_largest_for_all(logits: Tensor, labels: Tensor) -> Tensor:
+    """Your loss subtracts the largest of all logits. Every position has its own largest: where it is
+    far below the largest of all, every exponential rounds to 0 and the logarithm of 0 is minus
+    infinity.
+    """
+    logits, labels = shifted(logits, labels)
+    _, counted = surprises(logits, labels)
+    chosen = logits.gather(-1, labels.where(counted, 0).unsqueeze(-1)).squeeze(-1)
+    return (logits.max() + (logits - logits.max()).exp().sum(dim=-1).log() - chosen)[counted].mean()
+
+
+@mistake("2.4d")
 def log_of_softmax(logits: Tensor, labels: Tensor) -> Tensor:
     """Your loss takes the logarithm of softmax in two steps. Where the right token's probability rounds
     to 0 the logarithm is minus infinity; the log-sum-exp of the logits never is.

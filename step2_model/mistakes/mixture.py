@@ -110,6 +110,15 @@ def not_stable(scores: Tensor, v: Tensor, dropout: Dropout) -> Tensor:
 
 
 @mistake("2.3c")
+def one_largest_for_all(scores: Tensor, v: Tensor, dropout: Dropout) -> Tensor:
+    """Your softmax subtracts the largest of all scores. Every query has its own largest: where it is
+    far below the largest of all, every exponential rounds to 0 and 0 is divided by 0.
+    """
+    powers = (scores - scores.max()).exp()
+    return dropout(powers / powers.sum(dim=-1, keepdim=True)) @ v
+
+
+@mistake("2.3c")
 def extra_scale(scores: Tensor, v: Tensor, dropout: Dropout) -> Tensor:
     """Your mixture divides the scores by √D once more. attention_scores has done so already; done
     twice, the weights are too even.
