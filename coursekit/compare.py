@@ -14,7 +14,7 @@ import numpy as np
 
 from coursekit.probe import Claim
 from coursekit.runs import Run
-from coursekit.tell import describe, describe_at
+from coursekit.tell import MAX_TEXT, describe, describe_at
 from coursekit.wire import Array
 
 FALSE_ALARM = 1e-9
@@ -46,7 +46,7 @@ def measure(want: Claim, got: Claim) -> Difference:
         return _law(want, got)
     if want.kind == "holds":
         holds = got.value is True
-        return Difference(0.0 if holds else math.inf, "something else", want.label)
+        return Difference(0.0 if holds else math.inf, "something else", "a value for which this holds")
     return value_distance(want.value, got.value, want.tol)
 
 
@@ -94,7 +94,7 @@ def value_distance(want: Any, got: Any, tol: float, at: str = "") -> Difference:
         return max(parts, key=lambda part: part.distance, default=Difference(0.0, "nothing", "nothing"))
     if isinstance(want, dict):
         if want.keys() != got.keys():
-            return Difference(math.inf, f"keys {sorted(got)}", f"keys {sorted(want)}", at or None)
+            return Difference(math.inf, _keys(got), _keys(want), at or None)
         parts = [value_distance(want[k], got[k], tol, f"{at}[{k!r}]") for k in want]
         return max(parts, key=lambda part: part.distance, default=Difference(0.0, "nothing", "nothing"))
     if isinstance(want, float):
@@ -130,9 +130,15 @@ def _float_errors(want: np.ndarray, got: np.ndarray, tol: float) -> np.ndarray:
     finite = np.isfinite(want)
     scale = float(np.abs(want[finite]).max(initial=0.0)) or 1.0
     same = (want == got) | (np.isnan(want) & np.isnan(got))
-    with np.errstate(invalid="ignore"):
-        errors = np.abs(want - got) / (tol * scale)
+    # Divided one after the other: their product may be too small to be a number.
+    with np.errstate(invalid="ignore", over="ignore"):
+        errors = np.abs(want - got) / scale / tol
     return np.where(same, 0.0, np.where(np.isfinite(errors), errors, math.inf))
+
+
+def _keys(value: dict[str, Any]) -> str:
+    text = f"the keys {', '.join(sorted(value)) or '(none)'}"
+    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
 
 
 def _index(worst: tuple[Any, ...]) -> str:
@@ -142,14 +148,13 @@ def _index(worst: tuple[Any, ...]) -> str:
 def _at_most(want: Claim, got: Claim) -> Difference:
     assert want.limit is not None
     count = got.value
-    if type(count) not in (int, float) or math.isnan(count):
+    if type(count) not in (int, float) or count != count:  # not a number, by type or by name
         return Difference(math.inf, describe(count), f"at most {want.limit:g}")
-    over = count <= want.limit
-    return Difference(
-        0.0 if over else max(1.0 + 1e-9, count / want.limit if want.limit else math.inf),
-        f"{count:g}",
-        f"at most {want.limit:g}",
-    )
+    if count <= want.limit:
+        return Difference(0.0, describe(count), f"at most {want.limit:g}")
+    # A count may be a whole number beyond the range of floats.
+    ratio = float(min(count, 10**300)) / want.limit if want.limit else math.inf
+    return Difference(max(1.0 + 1e-9, ratio), describe(count), f"at most {want.limit:g}")
 
 
 def _law(want: Claim, got: Claim) -> Difference:
@@ -162,10 +167,11 @@ def _law(want: Claim, got: Claim) -> Difference:
     """
     p = np.asarray(_numbers(want.probabilities), dtype=np.float64).ravel()
     draws = np.asarray(_numbers(got.value)).ravel()
-    expected = f"draws of {len(p)} outcomes with their probabilities"
-    if draws.size == 0 or draws.dtype.kind not in "iu" or draws.min() < 0 or draws.max() >= len(p):
+    # As many as the trusted run drew: few draws agree with any law.
+    n = np.asarray(_numbers(want.value)).size
+    expected = f"{n} draws of the outcomes 0 to {len(p) - 1}"
+    if draws.size != n or n == 0 or draws.dtype.kind not in "iu" or draws.min() < 0 or draws.max() >= len(p):
         return Difference(math.inf, describe(got.value), expected)
-    n = draws.size
     share = np.bincount(draws, minlength=len(p)) / n
     information = np.array([_kl(s, q) for s, q in zip(share, p / p.sum())])
     threshold = math.log(2 * len(p) / FALSE_ALARM) / n

@@ -81,11 +81,8 @@ def _digest(step: Step, item: Item) -> str:
     """Return a digest of all that the values depend on: the step's trusted code, the engine, the
     libraries.
     """
-    sources = [
-        step.trio_files(item.trio)[1],
-        Path(__file__).parent / "probe.py",
-        Path(__file__).parent / "runs.py",
-    ]
+    engine = ("probe.py", "runs.py", "tell.py", "wire.py", "workers/tasks.py", "workers/learner.py")
+    sources = [step.trio_files(item.trio)[1], *(Path(__file__).parent / name for name in engine)]
     for name in ("checks", "mistakes"):
         sources += [step.path / f"{name}.py", *sorted((step.path / name).glob("*.py"))]
     digest = hashlib.sha256(sys.version.encode())

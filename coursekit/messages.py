@@ -108,6 +108,17 @@ def failed(sub: Submission, item: Item, claim: Claim, difference: Difference, cr
     )
 
 
+def cut_short(sub: Submission, item: Item, came: int, asked: int) -> Verdict:
+    """The check came to its end with another number of claims than on the solution."""
+    return _verdict(
+        sub,
+        item,
+        Status.CRASHED,
+        "look for what your code changes outside itself: modules it assigns to, exceptions it swallows",
+        message=f"The check asked {asked} things of your code, and {came} answers came back, no exception.",
+    )
+
+
 def raised(sub: Submission, item: Item, want: Expected, run: Run, credit: float) -> Verdict:
     """An exception: the learner's own, or one that a wrong return value caused in the check."""
     assert run.raised is not None
@@ -212,9 +223,13 @@ def module_fault(sub: Submission, error: Raised, costs: Sequence[str]) -> FileFa
     return FileFault(f"{text}. {rest}", tuple(costs), error.traceback)
 
 
-def smallest_case(wanted: Sequence[Mapping[str, Any]], got: Sequence[Mapping[str, Any]]) -> str | None:
-    """Return the first small case whose outputs differ, whole: input, yours, wanted."""
-    for want, have in zip(wanted, got):
+def smallest_case(wanted: Sequence[Mapping[str, Any]], got: Any) -> str | None:
+    """Return the first small case whose outputs differ, whole: input, yours, wanted. `got` comes from a
+    worker.
+    """
+    for want, have in zip(wanted, got if isinstance(got, list) else ()):
+        if not isinstance(have, dict) or "output" not in have:
+            return None
         if value_distance(want["output"], have["output"], TOLERANCE).distance > 1:
             inputs = [f"{name} =\n{_indented(value)}" for name, value in (want["inputs"] or {}).items()]
             return "\n".join(

@@ -81,15 +81,23 @@ def frozen(claim: Claim) -> Claim:
 def decide_holds(checks: Sequence[ModuleType], want: Run, got: Run) -> Run:
     """Return the run with every "holds" claim's value replaced by whether its predicate accepts it.
 
-    The predicate sees the value observed and the trusted run's `given`. It runs on the trusted side only.
+    The predicate sees the value observed and the trusted run's `given`. It runs on the trusted side only. A
+    value on which it raises is not accepted.
     """
     claims = list(got.claims)
     predicates = {name: value for module in checks for name, value in vars(module).items()}
     for i, (wanted, claim) in enumerate(zip(want.claims, got.claims)):
         if wanted.kind == "holds":
             accepts = predicates[wanted.predicate or ""]
-            claims[i] = dataclasses.replace(claim, value=bool(accepts(claim.value, wanted.given)))
+            claims[i] = dataclasses.replace(claim, value=_accepts(accepts, claim.value, wanted.given))
     return dataclasses.replace(got, claims=tuple(claims))
+
+
+def _accepts(predicate: Callable[[Any, Any], Any], value: Any, given: Any) -> bool:
+    try:
+        return bool(predicate(value, given))
+    except Exception:  # noqa: BLE001 - whatever came back, of any type: what cannot be looked at does not hold
+        return False
 
 
 def run_to_data(run: Run) -> dict[str, Any]:
@@ -105,9 +113,12 @@ def run_to_data(run: Run) -> dict[str, Any]:
 
 def run_from_data(data: dict[str, Any]) -> Run:
     """Return the run behind `run_to_data`. Raises ValueError, TypeError or KeyError for anything else."""
-    raised = data["raised"]
-    return Run(
-        tuple(Claim(**claim) for claim in data["claims"]),
-        None if raised is None else Raised(**raised),
-        tuple(data["returns"]),
-    )
+    raised = None if data["raised"] is None else Raised(**data["raised"])
+    texts = [*data["returns"]]
+    if raised is not None:
+        texts += [raised.type, raised.message, raised.traceback, raised.stage]
+        if type(raised.line) not in (int, type(None)):
+            raise TypeError(f"a line must be a whole number, got {raised.line!r}")
+    if not all(type(text) is str for text in texts):
+        raise TypeError(f"what is told must be text, got {texts}")
+    return Run(tuple(Claim(**claim) for claim in data["claims"]), raised, tuple(data["returns"]))

@@ -27,7 +27,9 @@ def describe(value: Any) -> str:
     if isinstance(value, float):
         return f"the float {number(value)}"
     if isinstance(value, bool | int):
-        return f"the {type(value).__name__} {value}"
+        # Python refuses to write out a whole number of thousands of digits.
+        is_long = value.bit_length() > 200
+        return f"an int of {value.bit_length()} bits" if is_long else f"the {type(value).__name__} {value}"
     if isinstance(value, list | tuple | dict):
         return f"a {type(value).__name__} of {len(value)}"
     text = repr(value)

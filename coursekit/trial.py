@@ -15,7 +15,9 @@ from coursekit.registry import Exercise, Milestone, Step, load_course
 from coursekit.runs import Run, run_from_data, run_to_data
 from coursekit.source import exercise_text
 from coursekit.submission import Submission
+from coursekit.tell import describe
 from coursekit.verdict import Mistake, Status, Verdict
+from coursekit.workers import WorkerError
 from coursekit.workers.pool import Outcome, Pool
 
 Item = Exercise | Milestone
@@ -87,15 +89,16 @@ class Trial:
         for number, (wanted, got) in enumerate(zip(want.run.claims, run.claims)):
             difference = compare(wanted, got)
             if difference is not None:
+                if wanted.kind == "holds" and self.run is not None:
+                    # The claim compared holds only yes or no: say what the question was asked of.
+                    difference = dataclasses.replace(difference, got=describe(self.run.claims[number].value))
                 credit = _credit(self.item, want.run, number)
                 return messages.failed(self.sub, self.item, wanted, difference, credit)
         if run.raised is not None:
             credit = _credit(self.item, want.run, len(run.claims))
             return messages.raised(self.sub, self.item, want, run, credit)
         if len(run.claims) != len(want.run.claims):
-            raise AssertionError(
-                f"the probe of {self.item.id} must yield as many claims on every implementation"
-            )
+            return messages.cut_short(self.sub, self.item, len(run.claims), len(want.run.claims))
         return messages.passed(self.sub, self.item)
 
     def _explained(self, want: Expected, run: Run, verdict: Verdict) -> Verdict:
@@ -107,7 +110,7 @@ class Trial:
             if same_behavior(known.run, run, want.run):
                 return dataclasses.replace(verdict, mistake=Mistake(known.name, known.text))
         if verdict.status is Status.FAILED and self.setting.is_practice and want.cases:
-            smallest = messages.smallest_case(want.cases, self._run("cases").reply or [])
+            smallest = messages.smallest_case(want.cases, self._run("cases").reply)
             verdict = dataclasses.replace(verdict, detail=smallest or verdict.detail)
         note = self.sub.note_on_given_code(self.item)
         return dataclasses.replace(verdict, detail="\n\n".join(filter(None, [verdict.detail, note])) or None)
@@ -120,8 +123,10 @@ class Trial:
             return run
         both = {"want": run_to_data(want.run), "got": run_to_data(run)}
         job = self.setting.job("decide", self.sub.step, self.item) | both
-        reply = self.setting.pool.run(job, DECIDE_SECONDS).reply
-        return run_from_data(reply) if reply is not None else run
+        outcome = self.setting.pool.run(job, DECIDE_SECONDS)
+        if outcome.reply is None:
+            raise WorkerError(f"the predicates of {self.item.id} gave nothing ({outcome.end})")
+        return run_from_data(outcome.reply)
 
     def _run(self, task: str) -> Outcome:
         """Run the text in a worker; what it imports of the course is the reference, but in milestones."""
