@@ -53,7 +53,7 @@ class LossPlot(anywidget.AnyWidget):
             self._handle = display(self, display_id=True)
         if time.monotonic() - self._last >= BETWEEN_MESSAGES:
             self._last = time.monotonic()
-            self._send(self._sent, fraction, text)
+            self._send_points(self._sent, fraction, text)
 
     def finish(self, text: str) -> None:
         """Say how the training ended; the widget keeps the whole curve, and the page gets it as a
@@ -66,7 +66,7 @@ class LossPlot(anywidget.AnyWidget):
             # picture.
             self._handle.update(self)
 
-    def _send(self, start: int, fraction: float, text: str) -> None:
+    def _send_points(self, start: int, fraction: float, text: str) -> None:
         with self._lock:
             new = self.curve[start:]
             self._sent = start + len(new)
@@ -75,7 +75,7 @@ class LossPlot(anywidget.AnyWidget):
     def _answer(self, _: Any, content: dict[str, Any], __: Any) -> None:
         # A view that opened late, or a message that came before the page was ready: send everything again.
         if content.get("want") == "all":
-            self._send(0, 0.0, "")
+            self._send_points(0, 0.0, "")
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         bundle = super()._repr_mimebundle_(**kwargs)
