@@ -66,6 +66,12 @@ def delicate_gelu(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return changed
 
 
+def lively(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the weights changed so that a greedy text varies: position counts most, no token is favored."""
+    scales = {".wpe.": 3.0, ".wte.": 0.3, ".ln_f.bias": 0.0}
+    return {k: v * next((s for part, s in scales.items() if part in k), 1.0) for k, v in weights.items()}
+
+
 def load(m: Any, weights: dict[str, torch.Tensor]) -> Any:
     """Return a model of the implementation that holds these weights."""
     model = m.GPT(m.GPTConfig(**SIZES))
@@ -80,7 +86,7 @@ def equals_gpt2(m: Any, rng: Any) -> Any:
         logits = load(m, weights)(ids).logits
         careful = load(m, delicate_gelu(weights))(ids).logits
         faint = load(m, tiny_embeddings(weights))(ids).logits
-        tokens = continue_greedily(load(m, weights).double(), ids[:, :3], 12)
+        tokens = continue_greedily(load(m, lively(weights)).double(), ids[:, :3], 12)
     yield equal("GPT-2's logits for every position", logits, PARITY)
     yield equal("with embeddings so small that the norms' eps of 1e-5 counts", faint, PARITY)
     yield equal("with activations where GELU's tanh form differs from the exact one", careful, PARITY)
