@@ -5,6 +5,7 @@ lives.
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -44,6 +45,9 @@ def _judged_faults(step: Step, item: Exercise | Milestone) -> Iterator[str]:
     probes = marked(checks, "check", item.id)
     if len(probes) != 1:
         yield f"{item.id} must have one check, got {len(probes)}: @check({item.id!r}) in {step.folder}/checks"
+    for function in (*probes, *marked(checks, "cases", item.id)):
+        if "TODO" in inspect.getsource(function):
+            yield f"{item.id}: {function.__name__} must ask something, got a TODO in {step.folder}/checks"
     least = 1 if item.is_milestone else MISTAKES
     mistakes = marked(wrongs, "mistake", item.id)
     if len(mistakes) < least:
