@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from coursekit import source
@@ -14,6 +14,8 @@ from coursekit.registry import Exercise, Step
 from coursekit.source.stub import StubError
 from coursekit.source.text import compiles
 
+# A slow or busy machine is no fault.
+ANY_PACE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 SOLUTION = (Path(__file__).parent / "source" / "solution.py").read_text(encoding="utf-8")
 IDS = {"9.1": ("Box.double",), "9.2": ("Box.show",), "9.3": ("add",), "9.4": ("scale",)}
 TARGETS = [target for targets in IDS.values() for target in targets]
@@ -77,6 +79,7 @@ def learner_files(draw: st.DrawFn) -> str:
     return text.rstrip("\r\n") if draw(st.booleans()) else text
 
 
+@ANY_PACE
 @given(learner_files())
 def test_keeping_every_exercise_changes_nothing(text: str) -> None:
     composed = source.isolate(text, EXERCISE, TARGETS, TARGETS)
@@ -84,6 +87,7 @@ def test_keeping_every_exercise_changes_nothing(text: str) -> None:
     assert list(composed.lines) == list(range(1, len(source.split_lines(text)) + 1))
 
 
+@ANY_PACE
 @given(learner_files(), st.sets(st.sampled_from(TARGETS), min_size=1))
 def test_isolating_leaves_every_line_outside_the_other_bodies(text: str, keep: set[str]) -> None:
     composed = source.isolate(text, EXERCISE, keep, TARGETS)
@@ -100,6 +104,7 @@ def test_isolating_leaves_every_line_outside_the_other_bodies(text: str, keep: s
     assert any(n is None for n in composed.lines) == (set(TARGETS) != keep)
 
 
+@ANY_PACE
 @given(learner_files())
 def test_solving_undoes_a_reset_and_a_reset_undoes_solving(text: str) -> None:
     assert source.solve(source.reset(text, STUB, TARGETS), EXERCISE, TARGETS) == source.solve(

@@ -4,6 +4,7 @@ work.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import json
@@ -47,7 +48,7 @@ def outputs(root: Path = COURSE_ROOT) -> Iterator[Output]:
                 raise BuildError(f"{step.folder} must have {solution.name}, got no such file")
             yield Output(learners, stub_text(read_source(solution)[0], step, trio), is_learners=True)
         for source, notebook, _ in chapters(step):
-            yield Output(notebook, notebook_text(source, notebook, step))
+            yield Output(notebook, notebook_text(source, notebook, step), is_learners=True)
     for page in pages(root):
         text = with_tables(page, root)
         if text is not None:
@@ -70,8 +71,8 @@ def build(root: Path = COURSE_ROOT, force: bool = False, say: Callable[[str], No
     if at_risk and not force:
         files = ", ".join(str(output.path.relative_to(root)) for output in at_risk)
         raise BuildError(
-            f"{files} must be a stub before a new one is written, got one with work in it: "
-            "put your work elsewhere, or keep a copy and write the stub with course dev build --force"
+            f"{files} must be as generated before it is written anew, got work in it: "
+            "put your work elsewhere, or keep a copy and write over it with course dev build --force"
         )
     for output in at_risk:
         from coursekit.backup import keep_backup
@@ -129,4 +130,12 @@ def _remember(paths: list[Path], root: Path) -> None:
 
 
 def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
+    """Return a hash of what was written in a file; of a notebook, what its cells say, not what running them
+    left.
+    """
+    raw = path.read_bytes().replace(b"\r\n", b"\n")
+    if path.suffix == ".ipynb":
+        with contextlib.suppress(ValueError, KeyError, TypeError):  # damaged: all of it counts
+            cells = json.loads(raw)["cells"]
+            raw = json.dumps([[cell["cell_type"], "".join(cell["source"])] for cell in cells]).encode()
+    return hashlib.sha256(raw).hexdigest()

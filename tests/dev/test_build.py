@@ -99,6 +99,19 @@ def test_a_learners_work_is_never_overwritten(course: Any) -> None:
     ]
 
 
+def test_notes_in_a_notebook_are_work_and_outputs_are_not(course: Any) -> None:
+    course.build()
+    book = json.loads(course.read(NOTEBOOK))
+    code = next(cell for cell in book["cells"] if cell["cell_type"] == "code")
+    code["outputs"] = [{"output_type": "stream", "name": "stdout", "text": ["4\n"]}]
+    course.write(NOTEBOOK, json.dumps(book))
+    assert course.build() == [NOTEBOOK]
+    book["cells"][0]["source"] = ["My notes."]
+    course.write(NOTEBOOK, json.dumps(book))
+    with pytest.raises(BuildError, match="work in it"):
+        course.build()
+
+
 def test_a_stub_that_was_generated_or_is_in_git_may_be_replaced(course: Any) -> None:
     course.build()
     course.change(SOLUTION, "# 1. Add x to itself.", "# 1. Add x to x.")
