@@ -3,9 +3,5 @@
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 
-# The chapters in tutorials/ are notebooks: their blocks call on the learner's file and run as cells.
-pytest_collect_file = Sybil(
-    parsers=[PythonCodeBlockParser(), SkipParser()],
-    patterns=["*.md"],
-    excludes=["tutorials/*.md"],
-).pytest()
+# Blocks of the chapters are cells that call on the learner's file; those of authors' pages are excerpts.
+pytest_collect_file = Sybil(parsers=[PythonCodeBlockParser(), SkipParser()], patterns=["step*/*.md"]).pytest()

@@ -40,7 +40,9 @@ def test_every_block_of_every_write_up_runs_and_asserts_what_it_says() -> None:
 def test_a_wrong_number_in_a_write_up_turns_its_block_red(tmp_path: Path) -> None:
     shutil.copy(COURSE_ROOT / "docs/conftest.py", tmp_path)
     text = (COURSE_ROOT / "docs/step2/parameters.md").read_text(encoding="utf-8")
-    (tmp_path / "wrong.md").write_text(text.replace("124_439_808, 84", "124_439_809, 84"), encoding="utf-8")
+    (tmp_path / "step2").mkdir()
+    wrong = text.replace("124_439_808, 84", "124_439_809, 84")
+    (tmp_path / "step2/wrong.md").write_text(wrong, encoding="utf-8")
     told = run_write_ups(tmp_path)
     assert told.returncode == 1
     assert "1 failed" in told.stdout
