@@ -19,7 +19,7 @@ from coursekit import keys, progress
 from coursekit.learner_file import places
 from coursekit.progress import Progress
 from coursekit.render.telling import first_to_do, plural
-from coursekit.render.terminal import bold, indented, make_console, render_report
+from coursekit.render.terminal import bold, indented, make_console, plain, render_report
 from coursekit.selection import Item, Job, shown
 from coursekit.source import find_spans, read_source, split_lines
 from coursekit.standing import in_path, keep, next_open
@@ -90,7 +90,11 @@ class State:
             note = known.note(self.current.id)
             note.hints = min(note.hints + 1, len(hints))
 
-        number = progress.update(count, self.job.step.root).note(self.current.id).hints
+        try:
+            number = progress.update(count, self.job.step.root).note(self.current.id).hints
+        except OSError as error:
+            self.note = f"Your progress could not be kept: {error.strerror or error}."
+            return
         self.note = f"Hint {number} of {len(hints)}: {hints[number - 1]}"
 
     def next(self) -> None:
@@ -144,7 +148,7 @@ def watch(job: Job, is_chosen: bool, console: Console | None = None) -> None:
         while (event := events.get()) != "q":
             if handle(state, event):
                 draw(state, console, has_keys)
-    console.print("Until next time: course progress shows where you stand.")
+    console.print(plain("Until next time: course progress shows where you stand."))
 
 
 def handle(state: State, event: str) -> bool:

@@ -42,6 +42,9 @@ def run(arguments: Sequence[str]) -> int:
         # The reader went away (`course list | head`): nothing is wrong, and nothing more can be told.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PASSED
+    except OSError as error:
+        print(f"The course cannot read or write what it needs: {error}. Try: course doctor", file=sys.stderr)
+        return COURSE_FAULT
 
 
 def warm_up(names: Sequence[str]) -> None:

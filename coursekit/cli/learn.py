@@ -11,7 +11,7 @@ from coursekit.learner_file import Change, contract, places, rewrite
 from coursekit.progress import Progress
 from coursekit.registry import Exercise, Step
 from coursekit.render.telling import plural
-from coursekit.render.terminal import bold, indented, make_console
+from coursekit.render.terminal import bold, indented, make_console, plain
 from coursekit.selection import Item, WrongUsage, find, find_one, shown, step_of
 from coursekit.source import exercise_text, read_source, stub_text
 from coursekit.source import reset as take_back
@@ -42,11 +42,11 @@ def hint(name: Id) -> None:
     console.print(bold(f"{item.id} {item.title}: hint {number} of {total}{again}"))
     console.print(indented(item.hints[number - 1]))
     if number < total:
-        console.print(f"Try it, then: course check {item.id}   (the next hint: course hint {item.id})")
+        console.print(plain(f"Try it, then: course check {item.id}   (the next hint: course hint {item.id})"))
         return
-    console.print(f"This is the last hint. To read on: {item.writeup}")
+    console.print(plain(f"This is the last hint. To read on: {item.writeup}"))
     console.print(
-        f"Or let the course write it: course solve {item.id} (counts as solved for you, not as earned)"
+        plain(f"Or let the course write it: course solve {item.id} (counts as solved for you, not as earned)")
     )
 
 
@@ -58,9 +58,11 @@ def show(name: Id) -> None:
     console.print(bold(f"{item.id} {item.title}"))
     console.print(indented(_facts(item, note.standing)))
     for target in item.targets:
-        console.print("\n", indented(contract(step, item, target)), sep="")
+        console.print()
+        console.print(indented(f"{target}\n\n{contract(step, item, target)}"))
     if not isinstance(item, Exercise):
-        console.print("\n", indented(item.promise), sep="")
+        console.print()
+        console.print(indented(item.promise))
     console.print()
     for number, text in enumerate(item.hints[: note.hints], start=1):
         console.print(indented(f"Hint {number} of {len(item.hints)}: {text}"))
@@ -68,7 +70,7 @@ def show(name: Id) -> None:
     for place in places(step, item) if item.targets else ():
         console.print(indented(f"Your code: {place}"))
     nudge = f"   (a nudge: course hint {item.id})" if item.hints else ""
-    console.print(f"Next: course check {item.id}{nudge}")
+    console.print(plain(f"Next: course check {item.id}{nudge}"))
 
 
 def solve(name: Id) -> None:
@@ -89,8 +91,10 @@ def solve(name: Id) -> None:
     state = "is in your file" if change.changed else "was in your file already"
     console.print(bold(f"{item.id} {item.title}: the solution's code {state}"))
     _tell(step, item, change)
-    console.print(f"Read it line by line, then: course check {item.id}")
-    console.print(f"It counts as solved for you. To earn it, write it yourself: course reset {item.id}")
+    console.print(plain(f"Read it line by line, then: course check {item.id}"))
+    console.print(
+        plain(f"It counts as solved for you. To earn it, write it yourself: course reset {item.id}")
+    )
 
 
 def reset(name: IdOrStep) -> None:
@@ -118,7 +122,9 @@ def _reset_file(step: Step, trio: str, items: list[Item]) -> None:
     _keep(step, unmark)
     console = make_console()
     if not change.changed:
-        console.print(f"{' and '.join(item.id for item in items)}: your file has the empty exercise already.")
+        console.print(
+            plain(f"{' and '.join(item.id for item in items)}: your file has the empty exercise already.")
+        )
         return
     names = ", ".join(f"{item.id} {item.title}" for item in items)
     what = f"{step.folder}, the whole file" if is_whole else names

@@ -14,7 +14,7 @@ from coursekit.learner_file import places
 from coursekit.progress import PATHS, Progress, Standing
 from coursekit.registry import Step
 from coursekit.render.telling import plural
-from coursekit.render.terminal import bold, indented, make_console
+from coursekit.render.terminal import bold, indented, make_console, plain
 from coursekit.selection import Item, WrongUsage
 from coursekit.standing import in_path, is_changed, next_open
 
@@ -37,8 +37,8 @@ def list_() -> None:
         console.print(table)
         left_out = [item for item in step.items if not in_path(item, known.path)]
         if left_out:
-            console.print(f"{len(left_out)} more are not on the path {known.path!r}: course path all")
-    console.print("Next: course show ID, course check [ID], course watch")
+            console.print(plain(f"{len(left_out)} more are not on the path {known.path!r}: course path all"))
+    console.print(plain("Next: course show ID, course check [ID], course watch"))
 
 
 def progress() -> None:
@@ -61,7 +61,7 @@ def progress() -> None:
             )
         following = next_open(step, known.done, known.path)
         if following is not None:
-            console.print(f"Next: {following.id} {following.title}, {places(step, following)[0]}")
+            console.print(plain(f"Next: {following.id} {following.title}, {places(step, following)[0]}"))
 
 
 def path(
@@ -85,7 +85,7 @@ def path(
         items = [item for step in steps for item in step.exercises if in_path(item, other)]
         minutes = sum(item.minutes for item in items)
         mark = "  <- yours" if other == chosen else ""
-        console.print(f"{other:6}{plural(len(items), 'exercise')}, about {_hours(minutes)}{mark}")
+        console.print(plain(f"{other:6}{plural(len(items), 'exercise')}, about {_hours(minutes)}{mark}"))
 
 
 def _standing(step: Step, item: Item, known: Progress) -> str:

@@ -53,6 +53,8 @@ def report_html(report: Report, step: Step) -> str:
         first = first_to_do(report)
         if first is not None:
             told.append(verdict_html(first, step))
+        elif report.verdicts and not report.faults:
+            told.append(_part(Part("Next", report.verdicts[-1].next)))
     return status_box("".join(told))
 
 

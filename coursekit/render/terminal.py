@@ -6,10 +6,10 @@ Text that came from the learner or from tensors is never read as markup: rich wo
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from typing import TextIO
 
-from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -90,6 +90,8 @@ def render_report(report: Report, step: Step, encoding: str = "utf-8") -> Group:
     first = first_to_do(report)
     if first is not None:
         told += [Text(), render_verdict(first, step, encoding)]
+    elif report.verdicts and not report.faults:
+        told.append(_part(Part("Next", report.verdicts[-1].next)))
     return Group(*told)
 
 
@@ -101,7 +103,7 @@ def render_verdict(verdict: Verdict, step: Step, encoding: str = "utf-8") -> Gro
         head.append(f"  ({points})")
     told: list[RenderableType] = [head]
     if verdict.location and verdict.status is not Status.PASSED:
-        told.append(Padding(Text(shown(verdict.location), style="dim"), (0, 0, 0, 2)))
+        told.append(Indented(Text(shown(verdict.location), style="dim")))
     return Group(*told, *(_part(part) for part in parts(verdict)))
 
 
@@ -139,16 +141,35 @@ def bold(text: str) -> Text:
     return Text(text, style="bold")
 
 
-def indented(text: str) -> Padding:
+@dataclass(frozen=True)
+class Indented:
+    """Text that stands to the right of its headline, wrapped to the terminal, without blanks behind it."""
+
+    text: Text
+    columns: int = 2
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        width = max(options.max_width - self.columns, 1)
+        for line in self.text.wrap(console, width, overflow="fold"):
+            line.rstrip()
+            yield Text(" " * self.columns) + line if line.plain else Text()
+
+
+def plain(text: str) -> Indented:
+    """Return text from the left edge; its line ends are kept."""
+    return Indented(Text(text), 0)
+
+
+def indented(text: str) -> Indented:
     """Return text that stands a little to the right of its headline; its line ends are kept."""
-    return Padding(Text(text, overflow="fold"), (0, 0, 0, 2), expand=False)
+    return Indented(Text(text))
 
 
 def _part(part: Part) -> RenderableType:
     text = Text(part.text.rstrip("\n"), overflow="fold")
     if part.is_block:
-        block = Padding(text, (0, 0, 0, 4), expand=False)
+        block = Indented(text, 4)
         return Group(Text(f"  {part.label}:", style="bold"), block) if part.label else block
     if part.label:
         text = Text.assemble((f"{part.label}: ", "bold"), part.text, overflow="fold")
-    return Padding(text, (0, 0, 0, 2), expand=False)
+    return Indented(text)

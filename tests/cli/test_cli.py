@@ -275,3 +275,32 @@ def test_an_endless_loop_and_a_dead_process_leave_no_worker_behind(course: Any) 
         if is_worker:
             left.append(process.pid)
     assert left == []
+
+
+def test_what_cannot_be_written_is_said_in_one_sentence(course: Any) -> None:
+    state = course.root / ".course"
+    (state / "progress.lock").unlink(missing_ok=True)
+    (state / "progress.lock").mkdir(parents=True)
+    (state / "backups").write_text("not a folder", encoding="utf-8")
+    try:
+        course.write(shout=RIGHT)
+        checked = course.run("check", "7.1a")
+        assert checked.returncode == 0
+        assert "could not be kept" in checked.stderr
+        hinted = course.run("hint", "7.1a")
+        assert "hint 1 of 3" in hinted.stdout
+        assert "could not be kept" in hinted.stderr
+        for arguments in (["path", "quick"], ["reset", "7.1a"]):
+            refused = course.run(*arguments)
+            assert refused.returncode in (2, 3)
+            assert refused.stderr.count("\n") == 1
+        assert RIGHT in course.file.read_text(encoding="utf-8")
+    finally:
+        (state / "progress.lock").rmdir()
+
+
+def test_nothing_a_terminal_shows_ends_in_blanks(course: Any) -> None:
+    course.write(shout='print("x " * 40)\nreturn text')
+    for arguments in (["show", "7.1b"], ["hint", "7.1a"], ["check", "7.1a"]):
+        told = course.run(*arguments, COLUMNS="40").stdout
+        assert all(line == line.rstrip() for line in told.split("\n"))
