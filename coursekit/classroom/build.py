@@ -83,13 +83,16 @@ def _notebook_text(path: Path, step: Step, trio: str) -> str:
     """Return the notebook without outputs. Raises ClassroomError where its checks are not the registry's."""
     import nbformat
 
+    from coursekit.classroom.scores import grade_ids
+
     notebook = nbformat.read(path, as_version=4)
     points: dict[str, int] = {}
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
             points |= _graded(cell)
-    asked = {f"check-{re.sub('[^a-zA-Z0-9_-]', '-', e.id)}": e.points for e in step.of_trio(trio)}
+    points_of = {exercise.id: exercise.points for exercise in step.of_trio(trio)}
+    asked = {name: points_of[i] for name, i in grade_ids(step.root).items() if i in points_of}
     wrong = sorted(name for name in points.keys() | asked.keys() if points.get(name) != asked.get(name))
     if wrong:
         raise ClassroomError(

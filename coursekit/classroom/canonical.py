@@ -63,12 +63,15 @@ def released(path: Path, assignment: str) -> Any:
 
 def _mark(cell: Any) -> None:
     """Let a code cell run if its points come from its output, and no other."""
-    if cell.cell_type != "code":
-        return
+    if cell.cell_type == "code":
+        tags = [tag for tag in cell.metadata.get("tags", []) if tag != SKIP]
+        cell.metadata["tags"] = tags if runs(cell) else [*tags, SKIP]
+
+
+def runs(cell: Any) -> bool:
+    """Tell whether a cell's points come from its output: graded, and not an answer that a person grades."""
     kind = cell.metadata.get("nbgrader", {})
-    tags = [tag for tag in cell.metadata.get("tags", []) if tag != SKIP]
-    runs = kind.get("grade", False) and not kind.get("solution", False)
-    cell.metadata["tags"] = tags if runs else [*tags, SKIP]
+    return bool(cell.cell_type == "code" and kind.get("grade", False) and not kind.get("solution", False))
 
 
 def _take_answers(canonical: Any, submitted: Any) -> None:

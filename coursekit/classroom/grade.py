@@ -1,6 +1,7 @@
-"""The `check` of a kernel that grades: it judges the submitted file with a secret seed and shows a score.
+"""Judge the check cells of a submission with a secret seed, and show in each its score and why.
 
-The learner's code runs in worker processes only; this process neither imports it nor needs torch.
+The learner's code runs in worker processes only; this process neither imports it nor needs torch. No kernel
+is started for check cells: what a cell would print is written by the process that decides.
 """
 
 from __future__ import annotations
@@ -8,36 +9,77 @@ from __future__ import annotations
 import dataclasses
 import math
 import secrets
+import traceback
 from pathlib import Path
 from typing import Any
 
+from nbformat.v4 import new_output
+from nbgrader.preprocessors import Execute
+from traitlets import Unicode
+
+from coursekit.classroom.canonical import SKIP, runs
+from coursekit.classroom.scores import grade_ids, is_check
 from coursekit.judge import Judge
-from coursekit.registry import find_item
+from coursekit.registry import COURSE_ROOT, find_item
 from coursekit.render.html import report_html, sentence_html
 from coursekit.verdict import Report
 
 
+class JudgeCells(Execute):
+    """In place of nbgrader's Execute: judges check cells here, and runs in a kernel only a teacher's own."""
+
+    course = Unicode(str(COURSE_ROOT), help="The folder of the course's steps.").tag(config=True)
+
+    def preprocess(self, nb: Any, resources: Any, km: Any = None) -> tuple[Any, Any]:
+        """Fill in the outputs of the graded cells."""
+        checks = [cell for cell in nb.cells if is_check(cell.metadata.get("nbgrader", {}))]
+        if any(runs(cell) for cell in nb.cells if cell not in checks):
+            nb, resources = self._run_others(nb, resources, checks, km)
+        grader = Grader(self.course, Path(resources["metadata"]["path"]))
+        names = grade_ids(self.course)
+        for number, cell in enumerate(checks, start=1):
+            cell.execution_count = number
+            cell.outputs = [self._output(grader, names[cell.metadata.nbgrader.grade_id], number)]
+        return nb, resources
+
+    def _run_others(self, nb: Any, resources: Any, checks: list[Any], km: Any) -> tuple[Any, Any]:
+        """Run the graded cells that are not checks in a kernel, as nbgrader does."""
+        for cell in checks:
+            cell.metadata.tags = [SKIP]
+        nb, resources = super().preprocess(nb, resources, km)
+        for cell in checks:
+            cell.metadata.tags = []
+        return nb, resources
+
+    def _output(self, grader: Grader, item_id: str, number: int) -> Any:
+        try:
+            return new_output("execute_result", data=grader.check(item_id).bundle, execution_count=number)
+        except Exception as error:  # noqa: BLE001 - a fault of the course: this exercise is left ungraded, and told
+            self.log.error("%s could not be judged:\n%s", item_id, traceback.format_exc())
+            said = f"{item_id} could not be judged, and is not graded: {error}"
+            return new_output("error", ename=type(error).__name__, evalue=str(error), traceback=[said])
+
+
+@dataclasses.dataclass(frozen=True)
 class Grade:
-    """What a graded cell shows: the score as plain text, which nbgrader takes as credit, the rest as HTML."""
+    """The points for one exercise, and for the learner why."""
 
-    def __init__(self, score: float, html: str) -> None:
-        self.score = score
-        self.html = html
+    score: float
+    html: str
 
-    def __repr__(self) -> str:
-        return f"{self.score:g}"
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return {"text/plain": repr(self), "text/html": self.html}
+    @property
+    def bundle(self) -> dict[str, str]:
+        """What the cell shows: nbgrader takes the plain text as credit, people see the HTML."""
+        return {"text/plain": f"{self.score:g}", "text/html": self.html}
 
 
 class Grader:
-    """Judges what was handed in, in the current folder, against the course at `root`.
+    """Judges the files in `folder` against the course at `root`.
 
     The seed is drawn anew for each submission and kept nowhere, so that no answer can be prepared for it.
     """
 
-    def __init__(self, root: str | Path, folder: Path | None = None) -> None:
+    def __init__(self, root: str | Path, folder: Path) -> None:
         self.root = Path(root)
         self.folder = folder
         self.judge = Judge(secrets.randbits(63), self.root)
@@ -46,7 +88,7 @@ class Grader:
         """Judge one exercise. Raises UnknownName for an id that the course does not have."""
         step, item = find_item(item_id, self.root)
         name = step.trio_files(item.trio)[0].name
-        path = (self.folder or Path.cwd()) / name
+        path = self.folder / name
         if not path.is_file():
             return Grade(0.0, sentence_html(f"No {name} was handed in, so {item_id} has no points."))
         report = self.judge.report(step, [item], path)

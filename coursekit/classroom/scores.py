@@ -7,10 +7,14 @@ that shows no credible number is left ungraded, for a person to see.
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 from typing import Any
 
 from nbgrader.api import Gradebook
 from nbgrader.preprocessors import SaveAutoGrades
+
+from coursekit.registry import COURSE_ROOT, load_course
 
 PREFIX = "check-"
 
@@ -34,6 +38,12 @@ def is_check(kind: Any) -> bool:
     """Tell whether nbgrader's metadata of a cell are a check's: graded by its output, id "check-..."."""
     is_graded = kind.get("grade", False) and not kind.get("solution", False)
     return bool(is_graded and str(kind.get("grade_id", "")).startswith(PREFIX))
+
+
+def grade_ids(root: str | Path = COURSE_ROOT) -> dict[str, str]:
+    """Return the exercise behind each check cell's grade id: "check-2-3a" is 2.3a."""
+    exercises = [exercise for step in load_course(Path(root)) for exercise in step.exercises]
+    return {PREFIX + re.sub(r"[^\w-]", "-", exercise.id): exercise.id for exercise in exercises}
 
 
 def score_of(cell: Any) -> float | None:

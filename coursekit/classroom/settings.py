@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import warnings
@@ -12,21 +11,22 @@ from typing import Any
 from coursekit.registry import COURSE_ROOT, load_course
 
 COURSE_ID = "language-model"
-# For one cell. A check ends itself long before: it limits the time of the code that it judges.
-CELL_SECONDS = 600
+CELL_SECONDS = 60
+LEARNER_FILES = ("model_exercise.py", "further_exercise.py")
 
 
 def configure(c: Any, folder: Path, course: Path) -> None:
     """Set in the configuration `c` what grading this course needs, for the course directory `folder`.
 
-    Learners' files are kept as handed in, only graded cells of the released notebook run, and the kernel in
-    which they run has the course's grading `check` and nothing from the folder of a submission.
+    Learners' files are kept as handed in, the released notebook stands for whatever notebook came with
+    them, and its check cells are judged without a kernel.
     """
     from nbconvert.preprocessors import ClearMetadataPreprocessor
     from nbgrader import preprocessors as nbgrader
     from sqlalchemy.exc import SAWarning
 
     from coursekit.classroom.canonical import CanonicalExporter, CanonicalNotebook
+    from coursekit.classroom.grade import JudgeCells
     from coursekit.classroom.scores import SaveTrustedScores
 
     prepare_environment()
@@ -46,7 +46,7 @@ def configure(c: Any, folder: Path, course: Path) -> None:
         nbgrader.CheckCellMetadata,
     ]
     c.Autograde.autograde_preprocessors = [
-        nbgrader.Execute,
+        JudgeCells,
         nbgrader.IgnorePattern,
         ClearMetadataPreprocessor,
         nbgrader.LimitOutput,
@@ -54,6 +54,8 @@ def configure(c: Any, folder: Path, course: Path) -> None:
         nbgrader.AssignLatePenalties,
         nbgrader.CheckCellMetadata,
     ]
+    c.JudgeCells.course = str(course)
+    # For a teacher's own graded cells: the kernel they run in finds nothing in the folder of a submission.
     c.Execute.timeout = CELL_SECONDS
     c.Execute.shutdown_kernel = "immediate"
     c.Execute.extra_arguments = [
@@ -61,11 +63,7 @@ def configure(c: Any, folder: Path, course: Path) -> None:
         "--InteractiveShellApp.ignore_cwd=True",
         # A warning per kernel about the transport, which never leaves this machine.
         "--log-level=ERROR",
-        f"--IPKernelApp.exec_lines={_first_line(course)}",
     ]
-
-
-LEARNER_FILES = ("model_exercise.py", "further_exercise.py")
 
 
 def prepare_environment() -> None:
@@ -82,11 +80,3 @@ def prepare_environment() -> None:
 def _put_first(variable: str, path: str) -> None:
     paths = [part for part in os.environ.get(variable, "").split(os.pathsep) if part not in ("", path)]
     os.environ[variable] = os.pathsep.join([path, *paths])
-
-
-def _first_line(course: Path) -> str:
-    """Return what the kernel runs before the first cell. JSON's form of the path is a Python string too."""
-    return (
-        "from coursekit.classroom.grade import Grader; "
-        f"check = Grader({json.dumps(str(course), ensure_ascii=True)}).check"
-    )
