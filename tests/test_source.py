@@ -175,6 +175,11 @@ def test_a_renamed_parameter_of_another_exercise_costs_nothing() -> None:
     assert "def scale(number):" in source.isolate(text, EXERCISE, ["scale"], TARGETS).text
 
 
+def test_a_fault_in_a_hidden_definition_costs_that_exercise_alone() -> None:
+    text = STUB.replace("def scale(a):", "def scale(a):\n    return ) a\n\n\ndef scale(a):")
+    assert compiles(source.isolate(text, EXERCISE, ["add"], TARGETS).text)
+
+
 def test_a_misspelled_def_costs_only_its_own_exercise() -> None:
     text = STUB.replace("    def double(", "    de double(")
     assert compiles(source.isolate(text, EXERCISE, ["add"], TARGETS).text)
