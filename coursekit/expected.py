@@ -10,11 +10,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from coursekit import wire
 from coursekit.registry import Exercise, Milestone, Step
@@ -26,6 +27,7 @@ PRACTICE_SEED = 20
 SECONDS = 240.0
 
 Item = Exercise | Milestone
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -49,22 +51,19 @@ class Expected:
         self._job = {"root": str(step.root), "step": step.folder, "item": item.id, "seed": seed}
         self._store = store if seed == PRACTICE_SEED else None
         self._name = f"{step.folder}-{item.id}-{seed}-{_digest(step, item)}"
-        data = self._value("reference", {})
-        self.run = run_from_data(data["run"])
-        self.cases: tuple[dict[str, Any], ...] = tuple(data["cases"])
+        self.run, self.cases = self._value("reference", {}, _run_and_cases)
 
     @cached_property
     def mistakes(self) -> tuple[KnownMistake, ...]:
         """The known mistakes of the item, each with the run of the probe on it."""
-        found = self._value("mistakes", {"want": run_to_data(self.run)})
-        return tuple(KnownMistake(m["name"], m["text"], run_from_data(m["run"])) for m in found)
+        return self._value("mistakes", {"want": run_to_data(self.run)}, _known_mistakes)
 
-    def _value(self, task: str, more: dict[str, Any]) -> Any:
-        """Return the reply to a trusted task, from the store where it is kept there."""
+    def _value(self, task: str, more: dict[str, Any], read: Callable[[Any], Value]) -> Value:
+        """Return the reply to a trusted task as `read` gives it, from the store where it can be read."""
         name = f"{self._name}-{task}"
         if self._store is not None:
-            with contextlib.suppress(FileNotFoundError, wire.WireError):
-                return wire.load(self._store, name)
+            with contextlib.suppress(OSError, wire.WireError, KeyError, TypeError, ValueError):
+                return read(wire.load(self._store, name))
         outcome = self._pool.run(self._job | more | {"task": task}, SECONDS)
         if outcome.reply is None:
             raise WorkerError(
@@ -74,7 +73,15 @@ class Expected:
             with contextlib.suppress(OSError):
                 self._store.mkdir(parents=True, exist_ok=True)
                 wire.save(self._store, name, outcome.reply)
-        return outcome.reply
+        return read(outcome.reply)
+
+
+def _run_and_cases(data: Any) -> tuple[Run, tuple[dict[str, Any], ...]]:
+    return run_from_data(data["run"]), tuple(data["cases"])
+
+
+def _known_mistakes(data: Any) -> tuple[KnownMistake, ...]:
+    return tuple(KnownMistake(m["name"], m["text"], run_from_data(m["run"])) for m in data)
 
 
 def _digest(step: Step, item: Item) -> str:

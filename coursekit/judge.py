@@ -81,19 +81,20 @@ def _exercise(setting: Setting, sub: Submission, item: Exercise) -> Verdict:
     others.
 
     Where that file cannot be loaded, the body is judged in the solution's file. If it can be loaded
-    there, the fault lies outside all bodies and is noted as such; what the body itself does decides.
+    there, the fault lies outside all bodies and is noted as such; what the body itself does decides. Once
+    noted, the file is not loaded again: a loop outside all exercises costs its time once.
     """
     early = sub.without_running(item)
     if early is not None:
         return early
-    trial = Trial(setting, sub, item, *sub.isolated(item))
-    if trial.cannot_load:
-        apart = Trial(setting, sub, item, *sub.transplanted(item))
-        if not apart.cannot_load:
-            assert trial.run is not None
-            assert trial.run.raised is not None
-            sub.note_fault(trial.run.raised, item)
-        trial = apart
+    fault = sub.module_fault
+    if fault is None:
+        trial = Trial(setting, sub, item, *sub.isolated(item))
+        fault = trial.load_fault
+    if fault is not None:
+        trial = Trial(setting, sub, item, *sub.transplanted(item))
+        if not trial.cannot_load:
+            sub.note_fault(fault, item)
     return trial.verdict()
 
 

@@ -4,8 +4,6 @@ step.
 
 from __future__ import annotations
 
-import re
-import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,22 +14,22 @@ from coursekit.registry import Exercise, Milestone
 from coursekit.runs import Raised, Run
 from coursekit.tell import print_whole
 from coursekit.verdict import FileFault, Status, Verdict
-from coursekit.workers.watch import LOST, MEMORY, PROCESSES
 
 if TYPE_CHECKING:
     from coursekit.expected import Expected
     from coursekit.submission import Submission
-    from coursekit.workers.pool import Outcome
 
 Item = Exercise | Milestone
 
 
-def _verdict(sub: Submission, item: Item, status: Status, next_step: str, **more: Any) -> Verdict:
+def verdict(sub: Submission, item: Item, status: Status, next_step: str, **more: Any) -> Verdict:
+    """Return a verdict on an item, without points unless told otherwise."""
     score = more.pop("score", 0.0)
     return Verdict(item.id, status, float(score), item.points, next_step, location=sub.location(item), **more)
 
 
-def _hint(item: Item) -> str:
+def hint(item: Item) -> str:
+    """Return the next step for somebody who is stuck."""
     return f"course hint {item.id}" if item.hints else f"read {item.writeup}"
 
 
@@ -41,17 +39,17 @@ def passed(sub: Submission, item: Item) -> Verdict:
     following = sub.step.items[ids.index(item.id) + 1 :][:1]
     onward = [f"go on with {other.id}, {other.title}" for other in following]
     next_step = onward[0] if onward else f"step {sub.step.number} is complete as far as it is written"
-    return _verdict(sub, item, Status.PASSED, next_step, score=item.points)
+    return verdict(sub, item, Status.PASSED, next_step, score=item.points)
 
 
 def not_started(sub: Submission, item: Item) -> Verdict:
     """The body is the stub's."""
-    return _verdict(
+    return verdict(
         sub,
         item,
         Status.NOT_STARTED,
         f"write {' and '.join(item.targets)} in {sub.name}; a first nudge: course hint {item.id}",
-        message=f"{' and '.join(item.targets)} in {sub.name} is still as the course gave it.",
+        message=f"{' and '.join(item.targets)} {_is(item.targets)} as the course gave it in {sub.name}.",
     )
 
 
@@ -62,7 +60,7 @@ def missing(sub: Submission, item: Item, absent: Sequence[str]) -> Verdict:
         text = no_file(sub.path)
     elif close := sub.closest(absent[0]):
         text += f" It has {close}: was it renamed? The name is part of what is asked."
-    return _verdict(
+    return verdict(
         sub,
         item,
         Status.ERROR,
@@ -73,18 +71,18 @@ def missing(sub: Submission, item: Item, absent: Sequence[str]) -> Verdict:
 
 def not_allowed(sub: Submission, item: Item, name: str, line: int) -> Verdict:
     """The body calls what the exercise asks to be written out."""
-    return _verdict(
+    return verdict(
         sub,
         item,
         Status.NOT_ALLOWED,
-        f"write out what {name} does; {_hint(item)}",
+        f"write out what {name} does; {hint(item)}",
         message=f"{sub.name}, line {line} uses {name}, which this exercise asks you to write yourself.",
     )
 
 
 def blocked(sub: Submission, item: Milestone, open_ids: Sequence[str]) -> Verdict:
     """A milestone whose exercises do not all pass."""
-    return _verdict(
+    return verdict(
         sub,
         item,
         Status.BLOCKED,
@@ -95,11 +93,11 @@ def blocked(sub: Submission, item: Milestone, open_ids: Sequence[str]) -> Verdic
 
 def failed(sub: Submission, item: Item, claim: Claim, difference: Difference, credit: float) -> Verdict:
     """The first claim that does not hold."""
-    return _verdict(
+    return verdict(
         sub,
         item,
         Status.FAILED,
-        _hint(item),
+        hint(item),
         score=credit,
         claim=claim.label,
         got=difference.got,
@@ -110,7 +108,7 @@ def failed(sub: Submission, item: Item, claim: Claim, difference: Difference, cr
 
 def cut_short(sub: Submission, item: Item, came: int, asked: int) -> Verdict:
     """The check came to its end with another number of claims than on the solution."""
-    return _verdict(
+    return verdict(
         sub,
         item,
         Status.CRASHED,
@@ -125,7 +123,7 @@ def raised(sub: Submission, item: Item, want: Expected, run: Run, credit: float)
     error = run.raised
     if error.type == "NotImplementedError" and error.message.startswith("exercise "):
         text = f"{sub.name} still raises NotImplementedError in {' and '.join(item.targets) or item.title}."
-        return _verdict(
+        return verdict(
             sub,
             item,
             Status.ERROR,
@@ -136,70 +134,34 @@ def raised(sub: Submission, item: Item, want: Expected, run: Run, credit: float)
         )
     if not error.in_learner:
         got, expected = _first_return(run, want.run)
-        return _verdict(
+        return verdict(
             sub,
             item,
             Status.FAILED,
-            _hint(item),
+            hint(item),
             score=credit,
             claim=f"{' and '.join(item.targets) or item.title} returns what was asked for",
             got=got or f"something that cannot be used: {error.type}: {error.message}",
             expected=expected,
         )
-    where = f"in line {error.line}" if error.line else f"in {sub.name}"
-    text = f"Your code stopped {where} with {error.type}: {error.message}".rstrip(": ")
-    return _verdict(
-        sub,
-        item,
-        Status.ERROR,
-        f"mend {'line ' + str(error.line) if error.line else 'it'}; {_hint(item)}",
-        score=credit,
-        message=text,
-        detail=error.traceback,
+    if error.type == "UnicodeEncodeError" and error.stage == "module" and sub.encoding_fault:
+        text, next_step = sub.encoding_fault, "save the file as UTF-8, then check again"
+        return verdict(sub, item, Status.ERROR, next_step, score=credit, message=text)
+    text, next_step = _stopped(sub, item, error)
+    return verdict(
+        sub, item, Status.ERROR, next_step, score=credit, message=text, detail=error.traceback or None
     )
 
 
-def ended_early(sub: Submission, item: Item, outcome: Outcome, lines: Sequence[int | None] | None) -> Verdict:
-    """The process of the learner's code ended without an answer: time, memory, exit, crash."""
-    how, code = outcome.end.how, outcome.end.code
-    status = Status.CRASHED
-    next_step = _hint(item)
-    if how == "timeout":
-        status = Status.TIMEOUT
-        line = _stuck_line(sub, outcome.stack, lines)
-        where = f" Shortly before, it was in line {line}." if line else ""
-        text = f"No answer after {item.timeout:g} seconds: is there a loop that does not end?{where}"
-        next_step = f"look at what ends each loop in {' and '.join(item.targets) or sub.name}"
-    elif how == "memory":
-        text = f"Your code took more than the {MEMORY >> 30} GiB of memory that a check may use."
-        next_step = "print the shapes: is a tensor larger than it should be?"
-    elif how == "processes":
-        text = f"Your code ran more than {PROCESSES} processes at a time: is there a fork that does not end?"
-        next_step = "start no process in your code; the exercises need none"
-    elif how == "lost":
-        text = "While your code ran, the process that watches over it was killed."
-        next_step = "end no other process in your code; if it ends none, check once more"
-    elif how == "signal":
-        text = f"The process that ran your code was ended by {_signal(code)}."
-    elif outcome.lost or code == LOST:
-        why = f" ({outcome.lost})" if outcome.lost else ""
-        text = f"Your code came to its end, but left Python so that its results could not be saved{why}."
-        next_step = (
-            "look for what it changes outside itself: files it closes or deletes, modules it assigns to"
-        )
-    else:
-        text = f"Your code ended the process itself (exit status {code}) before the check was over."
-        next_step = "return a value instead of ending the program"
-    return _verdict(sub, item, status, next_step, message=text, printed=outcome.printed or None)
-
-
-def _stuck_line(sub: Submission, stack: str, lines: Sequence[int | None] | None) -> int | None:
-    """Return the learner's innermost line in a stack by faulthandler, which writes the innermost first."""
-    for match in re.finditer(r'File "(.*?)", line (\d+)', stack):
-        if match[1] == str(sub.path):
-            number = int(match[2])
-            return number if lines is None else lines[number - 1]
-    return None
+def _stopped(sub: Submission, item: Item, error: Raised) -> tuple[str, str]:
+    """Return what an exception of the learner's own code says, and the next step."""
+    where = f"line {error.line}" if error.line else sub.name
+    if error.type in ("SyntaxError", "IndentationError", "TabError") and error.stage == "module":
+        return f"Python cannot read {where}: {error.type}: {error.message}", f"mend {where}"
+    text = f"Your code stopped in {where} with {error.type}: {error.message}".rstrip(": ")
+    if error.type == "SystemExit":
+        return text, "return a value instead of ending the program"
+    return text, f"mend {where}; {hint(item)}"
 
 
 def no_file(path: Path) -> str:
@@ -218,8 +180,9 @@ def missing_fault(sub: Submission, missing_by_id: Mapping[str, Sequence[str]]) -
 def module_fault(sub: Submission, error: Raised, costs: Sequence[str]) -> FileFault:
     """An exception while the file is loaded, outside all exercises."""
     where = f", line {error.line}" if error.line else ""
-    text = f"{sub.name}{where}, outside all exercises: {error.type}: {error.message}".rstrip(": ")
-    rest = "Every exercise that does not use that line was judged all the same."
+    what = f"{error.type}: {error.message}" if error.type else error.message
+    text = f"{sub.name}{where}, outside all exercises: {what}".rstrip(": ")
+    rest = "Each exercise was judged all the same, as if the course's own code stood around it."
     return FileFault(f"{text}. {rest}", tuple(costs), error.traceback)
 
 
@@ -255,11 +218,8 @@ def _first_return(run: Run, want: Run) -> tuple[str | None, str | None]:
     return (run.returns[-1] if run.returns else None), None
 
 
-def _signal(code: int) -> str:
-    names = {int(s): s.name for s in signal.Signals}
-    meaning = {"SIGSEGV": " (a memory fault)", "SIGKILL": " (killed)", "SIGABRT": " (aborted)"}
-    name = names.get(code, f"signal {code}")
-    return name + meaning.get(name, "")
+def _is(names: Sequence[str]) -> str:
+    return "is" if len(names) == 1 else "are"
 
 
 def _list(names: Sequence[str]) -> str:

@@ -81,10 +81,15 @@ class Submission:
     def closest(self, target: str) -> str | None:
         """Return the name in the file that is most like a missing one, if one is."""
         name = target.rpartition(".")[2]
-        there = set(re.findall(r"^[ \t]*(?:def|class)[ \t]+(\w+)", self.text, re.MULTILINE))
-        known = {part for target in self.targets for part in target.split(".")}
-        found = difflib.get_close_matches(name, sorted(there - known), n=1, cutoff=0.5)
+        header = re.compile(r"^[ \t]*(?:def|class)[ \t]+(\w+)", re.MULTILINE)
+        new = set(header.findall(self.text)) - set(header.findall(self.stub_text))
+        found = difflib.get_close_matches(name, sorted(new), n=1, cutoff=0.5)
         return found[0] if found else None
+
+    @property
+    def module_fault(self) -> Raised | None:
+        """What was noted to keep the file from being loaded, outside every body."""
+        return None if self._module_fault is None else self._module_fault[0]
 
     def note_fault(self, raised: Raised, item: Exercise) -> None:
         """Remember an exception outside every body, met while the exercise was judged."""

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from coursekit import messages
+from coursekit import endings, messages
 from coursekit.compare import compare, same_behavior
 from coursekit.expected import PRACTICE_SEED, Expected
 from coursekit.registry import Exercise, Milestone, Step, load_course
-from coursekit.runs import Run, run_from_data, run_to_data
+from coursekit.runs import Raised, Run, run_from_data, run_to_data
 from coursekit.source import exercise_text
 from coursekit.submission import Submission
 from coursekit.tell import describe
@@ -69,15 +69,21 @@ class Trial:
 
     @property
     def cannot_load(self) -> bool:
-        """Whether an exception ended the run while the text was loaded, before anything was asked of
-        it.
-        """
-        return self.run is not None and self.run.raised is not None and self.run.raised.stage == "module"
+        """Whether the run ended while the text was loaded, before anything was asked of it."""
+        return self.load_fault is not None
+
+    @property
+    def load_fault(self) -> Raised | None:
+        """What ended the run while the text was loaded: an exception, or the end of its process."""
+        if self.run is None:
+            is_theirs = self.outcome.end.how != "lost" and not self.outcome.is_loaded
+            return endings.unloaded(self.sub, self.item, self.outcome, self.lines) if is_theirs else None
+        return self.run.raised if self.run.raised and self.run.raised.stage == "module" else None
 
     def verdict(self) -> Verdict:
         """Compare the run with the trusted one, and put the outcome into words."""
         if self.run is None:
-            return messages.ended_early(self.sub, self.item, self.outcome, self.lines)
+            return endings.ended_early(self.sub, self.item, self.outcome, self.lines)
         want = self.setting.expected(self.sub.step, self.item)
         run = self._with_predicates(want, self.run)
         verdict = self._first_difference(want, run)

@@ -9,6 +9,7 @@ import importlib.machinery
 import inspect
 import linecache
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from types import CodeType, ModuleType, TracebackType
 from typing import Any
@@ -117,7 +118,8 @@ def tell_exception(error: BaseException, sources: Mapping[str, Source], stage: s
     shown = told[-2 * MAX_FRAMES :]
     text = say(error)
     shown.append(f"{type(error).__name__}: {text}" if text else type(error).__name__)
-    in_learner = bool(told) and (innermost_is_learner or line is not None)
+    # What fails while the text is loaded is the learner's, even where no line of theirs has run.
+    in_learner = stage == "module" or (bool(told) and (innermost_is_learner or line is not None))
     return Raised(type(error).__name__, text, "\n".join(shown), line, in_learner, stage)
 
 
@@ -142,8 +144,22 @@ def _frames(traceback: TracebackType | None) -> list[tuple[str, int, str]]:
     return found
 
 
+def _own_syntax(source: Source) -> tuple[SyntaxError, int] | None:
+    """Return the syntax error in the learner's lines alone, and its line in their file, if there is one."""
+    lines = source.text.splitlines(keepends=True)
+    own = [(text, number) for text, number in zip(lines, source.lines or ()) if number is not None]
+    try:
+        compile(textwrap.dedent("".join(text for text, _ in own)), source.filename, "exec", dont_inherit=True)
+    except SyntaxError as error:
+        return error, own[min(error.lineno or 1, len(own)) - 1][1]
+    return None
+
+
 def _tell_syntax(error: SyntaxError, source: Source, stage: str) -> Raised:
     line = source.learner_line(error.lineno or 1)
+    if line is None:
+        # A string or bracket left open is noticed in a line of the course: look at the learner's alone.
+        error, line = _own_syntax(source) or (error, None)
     shown = [f"{source.filename.rpartition('/')[2]}, line {line}"]
     if error.text:
         shown.append(f"    {error.text.strip()}")

@@ -38,7 +38,7 @@ class Outcome:
     """What came of a job: how its process ended, its reply if it gave one, the start of what it printed.
 
     `stack` is where its Python code was shortly before its time was up, `lost` why a job that came to its end
-    could not reply.
+    could not reply, `is_loaded` whether the learner's file had been loaded.
     """
 
     end: End
@@ -46,6 +46,7 @@ class Outcome:
     printed: str = ""
     stack: str = ""
     lost: str = ""
+    is_loaded: bool = False
 
 
 class Worker:
@@ -232,7 +233,7 @@ def _outcome(folder: Path, end: End) -> Outcome:
         return Outcome(end, wire.load(folder, "reply"), printed)
     except (FileNotFoundError, wire.WireError):
         stack = _read(folder / "stack.txt") if end.how == "timeout" else ""
-        return Outcome(end, None, printed, stack, _read(folder / "lost.txt"))
+        return Outcome(end, None, printed, stack, _read(folder / "lost.txt"), (folder / "loaded").exists())
 
 
 def _read(path: Path, limit: int = 100_000) -> str:
