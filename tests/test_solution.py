@@ -72,9 +72,9 @@ def test_the_model_gives_the_logits_and_tokens_of_transformers_gpt2(change: Any)
     ids = Rng(8).integers(0, SIZES["vocab_size"], 2, 16)
     wanted, found = theirs.eval()(ids).logits, ours.eval()(ids).logits
     assert (found - wanted).abs().max() < 1e-4 * wanted.std()
-    both = [continue_greedily(one.double(), ids[:, :3], 13) for one in (ours, theirs)]
+    both = [continue_greedily(one.double(), ids[:, :3], 13)[0] for one in (ours, theirs)]
     assert torch.equal(both[0], both[1])
-    assert change is not lively or len(set(both[0][0, 3:].tolist())) > 3
+    assert change is not lively or len(set(both[0][0].tolist())) > 3
 
 
 def test_the_milestone_draws_exactly_the_parameters_that_transformers_gpt2_has() -> None:

@@ -138,9 +138,9 @@ class Trial:
             )
 
     def _wrong_code(self, want: Run, seed: int, number: int) -> None:
-        """Let every mistake run: with the numbers of threads in turn, twice where its name is asked for."""
-        threads = self.threads[number % len(self.threads)]
-        runs = {f: self._run(self.built[f], seed, threads, want) for f in (*self.known, *self.added)}
+        """Let every mistake run, and once more with other threads where its name is asked for."""
+        mistakes = (*self.known, *self.added)
+        runs = {f: self._run(self.built[f], seed, self.threads[0], want) for f in mistakes}
         for function, run in runs.items():
             if function in self.not_allowed:
                 continue
@@ -159,7 +159,7 @@ class Trial:
                 self.alike[two] = one
         if number < NAMING_SEEDS:
             for function in runs:
-                again = self._run(self.built[function], seed, self.threads[0], want)
+                again = self._run(self.built[function], seed, self.threads[-1], want)
                 first = next((f for f in runs if same_behavior(runs[f], again, want)), None)
                 if first is not function:
                     self.unnamed.add(function)

@@ -86,18 +86,39 @@ def equals_gpt2(m: Any, rng: Any) -> Any:
         logits = load(m, weights)(ids).logits
         careful = load(m, delicate_gelu(weights))(ids).logits
         faint = load(m, tiny_embeddings(weights))(ids).logits
-        tokens = continue_greedily(load(m, lively(weights)).double(), ids[:, :3], 12)
+        tokens, gaps = continue_greedily(load(m, lively(weights)), ids[:, :3], 12)
     yield equal("GPT-2's logits for every position", logits, PARITY)
     yield equal("with embeddings so small that the norms' eps of 1e-5 counts", faint, PARITY)
     yield equal("with activations where GELU's tanh form differs from the exact one", careful, PARITY)
-    yield "the same tokens, each the most probable one, twelve in a row", tokens
+    greedy = "the same tokens, each the most probable one, twelve in a row"
+    yield holds(greedy, tokens, follows_greedily, given=(tokens, gaps))
 
 
-def continue_greedily(model: Any, ids: torch.Tensor, count: int) -> torch.Tensor:
-    """Return ids with the most probable next token appended, `count` times."""
+def continue_greedily(model: Any, ids: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the most probable next tokens, `count` of them, each read again before the next.
+
+    Beside them stands by how much each led: its logit less the second best, relative to the largest.
+    """
+    gaps = []
     for _ in range(count):
-        ids = torch.cat([ids, model(ids).logits[:, -1:].argmax(dim=-1)], dim=1)
-    return ids
+        logits = model(ids).logits[:, -1]
+        best = logits.topk(2, dim=-1)
+        gaps.append((best.values[:, 0] - best.values[:, 1]) / logits.abs().amax(dim=-1))
+        ids = torch.cat([ids, best.indices[:, :1]], dim=1)
+    return ids[:, -count:], torch.stack(gaps, dim=1)
+
+
+def follows_greedily(tokens: Any, given: Any) -> bool:
+    """Accept each text that agrees with the trusted one up to a choice as close as rounding."""
+    wanted, gaps = (array.data for array in given)
+    found = getattr(tokens, "data", None)
+    if getattr(found, "shape", None) != wanted.shape:
+        return False
+    for row, right, gap in zip(found, wanted, gaps):
+        wrong = (row != right).nonzero()[0]
+        if len(wrong) and gap[wrong[0]] > PARITY:
+            return False
+    return True
 
 
 @reference("2.gpt2")
@@ -130,7 +151,8 @@ def transformers_gpt2() -> Any:
 
 
 TEXT = "a cat sat on a mat, a rat sat on a hat, a cat ran, a rat ran on."
-STEPS, RATE = 40, 0.15
+# A rate at which the loss falls smoothly: at larger ones rounding grows with every step and right code parts.
+STEPS, RATE, CURVE = 30, 0.05, 1e-4
 
 
 @check("2.learns")
@@ -144,13 +166,9 @@ def learns(m: Any, rng: Any) -> Any:
     labels = ids.clone()
     labels[1, 20:24] = -100
     curve = torch.tensor([take_step(model, ids, labels) for _ in range(STEPS)], dtype=torch.float64)
-    yield equal("the loss before the first step", curve[:1], DEEP_LOSS)
-    yield holds("the loss falls by more than a quarter", curve, falls_by_a_quarter)
+    yield equal("the loss before the first step", curve[:1], CURVE)
+    yield holds("the loss falls by more than a tenth", curve, falls_by_a_tenth)
     yield equal("the loss after every step: each part learns, and none looks ahead", curve, CURVE)
-
-
-# Rounding grows a little with every step; a part that does not learn bends the curve by far more.
-DEEP_LOSS, CURVE = 1e-5, 1e-3
 
 
 def take_step(model: Any, ids: torch.Tensor, labels: torch.Tensor) -> float:
@@ -165,7 +183,7 @@ def take_step(model: Any, ids: torch.Tensor, labels: torch.Tensor) -> float:
     return float(loss.detach())
 
 
-def falls_by_a_quarter(curve: Any, given: Any) -> bool:
-    """Accept losses whose last is below three quarters of the first."""
+def falls_by_a_tenth(curve: Any, given: Any) -> bool:
+    """Accept losses whose last is below nine tenths of the first."""
     losses = getattr(curve, "data", curve)
-    return bool(losses[-1] < 0.75 * losses[0])
+    return bool(losses[-1] < 0.9 * losses[0])

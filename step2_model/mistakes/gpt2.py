@@ -14,12 +14,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from coursekit.probe import mistake
+from coursekit.probe import mistake, variant
 from step2_model.mistakes import (
     block,
     embed,
     heads,
     heads_ends,
+    heads_variants,
     heads_weights,
     logits,
     mlp,
@@ -187,3 +188,27 @@ def untransposed_square() -> Patches:
                 parameter.copy_(source.T if is_turned else source)
 
     return {"GPT.load_gpt2": load_gpt2}
+
+
+@variant("2.gpt2")
+def written_by_hand() -> Patches:
+    """GELU and the norms written out, attention with views."""
+    return {
+        "MLP.forward": mlp.written_out,
+        "Block.forward": block.norms_by_hand,
+        "CausalSelfAttention.forward": heads_variants.all_by_hand,
+        "GPT.logits": logits.written_out,
+    }
+
+
+@variant("2.gpt2")
+def fused_and_functional() -> Patches:
+    """Fused attention, functions in place of modules."""
+    return {
+        "MLP.forward": mlp.functional,
+        "Block.forward": block.functional_norms,
+        "CausalSelfAttention.forward": heads_variants.fused,
+        "GPT.embed": embed.one_hot,
+        "GPT.transform": transform.reduced,
+        "GPT.logits": logits.linear,
+    }

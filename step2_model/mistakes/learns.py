@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from coursekit.probe import mistake
+from coursekit.probe import mistake, variant
 from step2_model.mistakes import (
     block,
     embed,
     heads_ends,
+    heads_variants,
     heads_weights,
     logits,
     loss,
     loss_logs,
+    loss_variants,
     mlp,
     scores,
     transform,
@@ -94,3 +96,25 @@ def learns_summed() -> Patches:
 def learns_in_bits() -> Patches:
     """Your loss is in bits: every step is 1/ln 2 times too long."""
     return {"next_token_loss": loss_logs.bits}
+
+
+@variant("2.learns")
+def learns_by_hand() -> Patches:
+    """Everything written out."""
+    return {
+        "MLP.forward": mlp.written_out,
+        "Block.forward": block.norms_by_hand,
+        "CausalSelfAttention.forward": heads_variants.all_by_hand,
+        "next_token_loss": loss_variants.by_one_hot,
+    }
+
+
+@variant("2.learns")
+def learns_fused() -> Patches:
+    """Fused attention, log_softmax in the loss."""
+    return {
+        "CausalSelfAttention.forward": heads_variants.fused,
+        "GPT.embed": embed.one_hot,
+        "GPT.logits": logits.in_float64,
+        "next_token_loss": loss_variants.by_log_softmax,
+    }
