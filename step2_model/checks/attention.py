@@ -9,12 +9,14 @@ import torch
 from coursekit.probe import cases, check, equal
 from step2_model.checks.observe import (
     DEEP,
+    fix_chance,
     gradients,
 )
 
 
 @check("2.3a")
 def attention_scores(m: Any, rng: Any) -> Any:
+    fix_chance(rng)
     q, k = rng.normal(2, 3, 4, 8), rng.normal(2, 3, 4, 8)
     arguments = q.clone(), k.clone()
     yield "scores[t, s] = q[t] · k[s] / √D", m.attention_scores(*arguments)
@@ -71,6 +73,7 @@ def loud_future(rng: Any, T: int, S: int) -> torch.Tensor:
 
 @check("2.3b")
 def causal_mask(m: Any, rng: Any) -> Any:
+    fix_chance(rng)
     scores = rng.normal(2, 3, 5, 5)
     argument = scores.clone()
     yield "query t spreads its weight over the keys 0 to t", spread(m.apply_causal_mask(argument))
@@ -79,6 +82,8 @@ def causal_mask(m: Any, rng: Any) -> Any:
         "no weight leaks to the future, however high it scores",
         spread(m.apply_causal_mask(loud_future(rng, 5, 5))),
     )
+    signs = rng.integers(-1, 2, 2, 3, 5, 5).float()
+    yield "a score of exactly 0 is a score like any other", spread(m.apply_causal_mask(signs))
     yield "without batch or heads: (T, S)", spread(m.apply_causal_mask(scores[0, 0]))
     yield "three leading dimensions", spread(m.apply_causal_mask(rng.normal(2, 3, 2, 4, 4)))
     yield "float64 in, float64 out", spread(m.apply_causal_mask(scores.double()))
@@ -124,6 +129,7 @@ def squared(weights: torch.Tensor) -> torch.Tensor:
 
 @check("2.3c")
 def mixture(m: Any, rng: Any) -> Any:
+    fix_chance(rng)
     scores, v = rng.normal(2, 3, 4, 5), rng.normal(2, 3, 5, 7)
     arguments = scores.clone(), v.clone()
     yield "y[t] = Σ softmax(scores[t])[s] · v[s], summed over s", m.attend(*arguments, unchanged)

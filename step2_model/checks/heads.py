@@ -16,6 +16,7 @@ from step2_model.checks.observe import (
     drops_a_quarter,
     fill_cache,
     fill_whole,
+    fix_chance,
     gradients,
     largest_factor,
     parameters,
@@ -24,6 +25,7 @@ from step2_model.checks.observe import (
 
 @check("2.3d")
 def heads(m: Any, rng: Any) -> Any:
+    fix_chance(rng)
     x, direction = rng.normal(2, 5, 12), rng.normal(2, 5, 12)
     single = build(m.CausalSelfAttention, build_config(m, n_head=1), rng)
     argument = x.clone()
@@ -69,29 +71,43 @@ def dropout_of_attention(m: Any, rng: Any) -> Any:
         largest_factor(trained, evaluated),
     )
     yield holds("resid_dropout zeroes a share p of the result", count_zeros(trained), drops_a_quarter)
-    yield from dropout_of_weights(layer, rng, seed)
+    yield from dropout_of_weights(m, layer, rng, seed)
 
 
-def dropout_of_weights(layer: Any, rng: Any, seed: int) -> Any:
-    """Yield what attn_dropout must do: a position alone has a single weight in each head, kept or
-    dropped whole.
+def dropout_of_weights(m: Any, layer: Any, rng: Any, seed: int) -> Any:
+    """Yield what attn_dropout must do, with one new position after one past: two weights of 1/2 in each
+    head.
+
+    The past has the value 1 in every other feature, the new position in those between, and c_proj
+    changes nothing: each feature shows one weight.
     """
+    between = torch.tensor([0.0, 1.0]).repeat(6)
     with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.zero_()
+        layer.c_attn.bias[24:] = between
         layer.c_proj.weight.copy_(torch.eye(12))
-        layer.c_proj.bias.zero_()
     layer.attn_dropout.p, layer.resid_dropout.p = DROPOUT, 0.0
-    x = rng.normal(400, 1, 12)
-    torch.manual_seed(seed)
-    trained, evaluated = layer(x), layer.eval()(x)
+    seen = []
+    for is_training in (True, False):
+        cache = m.KVCache()
+        cache.append(torch.zeros(400, 3, 1, 4), (1 - between[:4]).expand(400, 3, 1, 4))
+        torch.manual_seed(seed)
+        seen.append(layer.train(is_training)(rng.normal(400, 1, 12), cache))
+    trained, evaluated = seen
     yield "attn_dropout is applied once: what it keeps grows by 1/(1 - p)", largest_factor(trained, evaluated)
-    is_whole = isinstance(trained, torch.Tensor) and trained.shape == x.shape
-    by_head = (trained == 0).reshape(400, 3, 4) if is_whole else torch.zeros(1, 1, 2, dtype=torch.bool)
-    yield (
-        "a dropped weight silences all features of its head",
-        bool((by_head.all(-1) == by_head.any(-1)).all()),
+    is_whole = isinstance(trained, torch.Tensor) and trained.shape == (400, 1, 12)
+    features = (
+        (trained == 0).reshape(400, 3, 2, 2) if is_whole else torch.eye(2, dtype=torch.bool)[None, None]
     )
-    seen = count_zeros((~by_head.all(-1)).float())
-    yield holds("attn_dropout zeroes a share p of the weights", seen, drops_a_quarter)
+    weights = features.all(dim=-2)
+    yield (
+        "a dropped weight is dropped for all features of its head",
+        bool((weights == features.any(dim=-2)).all()),
+    )
+    yield holds(
+        "attn_dropout zeroes a share p of the weights", count_zeros((~weights).float()), drops_a_quarter
+    )
 
 
 @cases("2.3d")

@@ -18,6 +18,7 @@ from step2_model.checks.observe import (
     drops_a_quarter,
     fill_cache,
     fill_whole,
+    fix_chance,
     gradients,
     largest_factor,
     parameters,
@@ -27,6 +28,7 @@ from step2_model.checks.observe import (
 
 @check("2.1")
 def feed_forward(m: Any, rng: Any) -> Any:
+    fix_chance(rng)
     layer = build(m.MLP, build_config(m, n_embd=6), rng)
     x, direction = rng.normal(2, 5, 6), rng.normal(2, 5, 6)
     argument = x.clone()
@@ -81,6 +83,7 @@ def small_feed_forward(m: Any) -> Any:
 
 @check("2.2")
 def block(m: Any, rng: Any) -> Any:
+    fix_chance(rng)
     x, direction = rng.normal(2, 5, 12), rng.normal(2, 5, 12)
     config = build_config(m)
     attends, thinks, whole = (build(m.Block, config, rng) for _ in range(3))
@@ -93,6 +96,12 @@ def block(m: Any, rng: Any) -> Any:
     yield "both: the MLP reads, and adds to, what attention left", whole(x)
     yield "a large x passes through: the stream itself is never normalized", whole(100 * x + 30)
 
+    yield "a very small x: both norms are those of the block, eps included", whole(3e-3 * x)
+    dropping = build(m.Block, build_config(m, dropout=DROPOUT), rng)
+    yield "in evaluation nothing is dropped", dropping.eval()(x)
+    dropping.train()
+    dropping.attn.resid_dropout.p = dropping.mlp.dropout.p = 1.0
+    yield "where both parts drop all they say, x is left whole: the stream is not dropped", dropping(x)
     yield "with a cache: attention also reads the past", whole(x, fill_cache(m, rng, 2, 3, 4, 4))
     cache = m.KVCache()
     first, then = whole(x[:, :3], cache), whole(x[:, 3:], cache)

@@ -67,7 +67,9 @@ def delicate_gelu(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def lively(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return the weights changed so that a greedy text varies: position counts most, no token is favored."""
+    """Return the weights changed so that a greedy text varies: position counts most, no token is
+    favored.
+    """
     scales = {".wpe.": 3.0, ".wte.": 0.3, ".ln_f.bias": 0.0}
     return {k: v * next((s for part, s in scales.items() if part in k), 1.0) for k, v in weights.items()}
 

@@ -25,6 +25,13 @@ def build_config(m: Any, **changes: Any) -> Any:
     return m.GPTConfig(**(sizes | changes))
 
 
+def fix_chance(rng: Any) -> None:
+    """Seed torch, so that code which draws at random, as right code does only in dropout, can be known
+    again.
+    """
+    torch.manual_seed(rng.integer(0, 2**31))
+
+
 def build(kind: Any, config: Any, rng: Any) -> Any:
     """Return a module of this kind with every parameter redrawn: none is 0 or 1."""
     return redraw(kind(config), rng)
@@ -71,7 +78,8 @@ def largest_factor(trained: Any, evaluated: Any) -> Any:
 
 
 def count_zeros(trained: Any) -> Any:
-    """Return how many numbers are exactly 0, then how many pairs of neighbors both are, along each dimension.
+    """Return how many numbers are exactly 0, then how many pairs of neighbors both are, along each
+    dimension.
 
     Each count comes with the number of numbers, or of pairs, that were looked at. Pairs do not overlap.
     """
@@ -87,7 +95,8 @@ def count_zeros(trained: Any) -> Any:
 
 
 def drops_a_quarter(seen: Any, given: Any) -> bool:
-    """Accept zeros in a share of DROPOUT, and pairs of zeros in a share of its square: each number by itself.
+    """Accept zeros in a share of DROPOUT, and pairs of zeros in a share of its square: each number by
+    itself.
 
     Both may be off by seven standard deviations, which right code exceeds once in 10^11.
     """
