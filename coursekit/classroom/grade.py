@@ -56,8 +56,9 @@ class JudgeCells(Execute):
             return new_output("execute_result", data=grader.check(item_id).bundle, execution_count=number)
         except Exception as error:  # noqa: BLE001 - a fault of the course: this exercise is left ungraded, and told
             self.log.error("%s could not be judged:\n%s", item_id, traceback.format_exc())
-            said = f"{item_id} could not be judged, and is not graded: {error}"
-            return new_output("error", ename=type(error).__name__, evalue=str(error), traceback=[said])
+            first_line = str(error).partition("\n")[0]
+            said = f"{item_id} could not be judged, and is not graded: {first_line}"
+            return new_output("error", ename=type(error).__name__, evalue=first_line, traceback=[said])
 
 
 @dataclasses.dataclass(frozen=True)

@@ -21,11 +21,12 @@ def configure(c: Any, folder: Path, course: Path) -> None:
     Learners' files are kept as handed in, the released notebook stands for whatever notebook came with
     them, and its check cells are judged without a kernel.
     """
-    from nbconvert.preprocessors import ClearMetadataPreprocessor
+    from nbconvert.preprocessors import ClearMetadataPreprocessor, CSSHTMLHeaderPreprocessor
     from nbgrader import preprocessors as nbgrader
     from sqlalchemy.exc import SAWarning
 
     from coursekit.classroom.canonical import CanonicalExporter, CanonicalNotebook
+    from coursekit.classroom.feedback import FeedbackExporter, GradedCells
     from coursekit.classroom.grade import JudgeCells
     from coursekit.classroom.scores import SaveTrustedScores
 
@@ -54,6 +55,8 @@ def configure(c: Any, folder: Path, course: Path) -> None:
         nbgrader.AssignLatePenalties,
         nbgrader.CheckCellMetadata,
     ]
+    c.GenerateFeedback.preprocessors = [GradedCells, nbgrader.GetGrades, CSSHTMLHeaderPreprocessor]
+    c.GenerateFeedback.exporter_class = FeedbackExporter
     c.JudgeCells.course = str(course)
     # For a teacher's own graded cells: the kernel they run in finds nothing in the folder of a submission.
     c.Execute.timeout = CELL_SECONDS
