@@ -17,7 +17,7 @@ from coursekit.registry import COURSE_ROOT, Exercise, Milestone, Step
 from coursekit.submission import Submission
 from coursekit.trial import Item, Setting, Trial
 from coursekit.verdict import Report, Status, Verdict
-from coursekit.workers.pool import Pool, preload_of, shared_pool
+from coursekit.workers.pool import Pool, pool_of
 
 
 class Judge:
@@ -34,7 +34,7 @@ class Judge:
 
     def pool(self, step: Step) -> Pool:
         """Return the warm workers for a step; the first call starts them and returns at once."""
-        return self._pool or shared_pool(preload_of(sorted(step.path.glob("*_solution.py")), step.root))
+        return self._pool or pool_of(step)
 
     def report(self, step: Step, items: Sequence[Item], path: Path | None = None) -> Report:
         """Judge these exercises and milestones of one step on the learner's file (by default the step's

@@ -58,9 +58,9 @@ def warm_up(names: Sequence[str]) -> None:
             steps = (step_of(find(name)[0]),)
             break
     if steps and not {"-h", "--help"} & set(names):
-        from coursekit.judge import shared
+        from coursekit.workers.pool import pool_of
 
-        shared().pool(steps[0])
+        pool_of(steps[0])
 
 
 def _run(arguments: list[str]) -> int:

@@ -95,7 +95,8 @@ def _memory() -> tuple[str, str, str | None]:
 def _workers() -> tuple[str, str, str | None]:
     """Start the workers that a check would start, and say how many there are and what they hold."""
     from coursekit.workers import WorkerError
-    from coursekit.workers.pool import SPARES, Worker, can_fork, preload_of
+    from coursekit.workers.pool import SPARES, can_fork, preload_of
+    from coursekit.workers.worker import Worker
 
     steps = registry.load_course()
     if not steps:

@@ -9,25 +9,21 @@ from __future__ import annotations
 
 import ast
 import atexit
-import contextlib
-import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import threading
-import uuid
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from coursekit import wire
-from coursekit.registry import COURSE_ROOT
+from coursekit.registry import Step
 from coursekit.workers import WorkerError
-from coursekit.workers.watch import MEMORY, TOKEN, End, kill_tree, supervise, sweep
+from coursekit.workers.watch import MEMORY, End, supervise
+from coursekit.workers.worker import Worker
 
 PRINTED = 4_000
 SPARES = 2
@@ -47,68 +43,6 @@ class Outcome:
     stack: str = ""
     lost: str = ""
     is_loaded: bool = False
-
-
-class Worker:
-    """One worker process: imports done, waiting for a job."""
-
-    def __init__(self, preload: Sequence[str], fork: bool) -> None:
-        settings = json.dumps({"preload": list(preload), "fork": fork})
-        self._token = uuid.uuid4().hex
-        environment = os.environ | {
-            TOKEN: self._token,
-            "PYTHONPATH": os.pathsep.join([str(COURSE_ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(
-                os.pathsep
-            ),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "PYTHONIOENCODING": "utf-8",
-            "PYTHONHASHSEED": "0",
-            "OMP_NUM_THREADS": "1",
-        }
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "coursekit.workers.process", settings],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=environment,
-            cwd=COURSE_ROOT,
-            start_new_session=True,
-            text=True,
-            encoding="utf-8",
-        )
-        self.is_ready = False
-
-    def wait_ready(self) -> None:
-        """Wait until the imports are done."""
-        if not self.is_ready:
-            if "ready" not in self.listen():
-                raise WorkerError("a worker process did not start: run `course doctor`")
-            self.is_ready = True
-
-    def listen(self) -> dict[str, Any]:
-        """Return the next message of the process, or an empty one if it has ended."""
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        return json.loads(line) if line else {}
-
-    def send(self, message: dict[str, Any]) -> None:
-        """Give the process a job."""
-        assert self.process.stdin is not None
-        try:
-            self.process.stdin.write(json.dumps(message) + "\n")
-            self.process.stdin.flush()
-        except OSError:
-            raise WorkerError("a worker process has ended: run the check again") from None
-
-    def close(self) -> None:
-        """End the process and everything that it started."""
-        kill_tree(self.process.pid)
-        sweep(self._token)
-        for stream in (self.process.stdin, self.process.stdout):
-            if stream is not None:
-                with contextlib.suppress(OSError):
-                    stream.close()
-        self.process.wait()
 
 
 class Pool:
@@ -138,7 +72,7 @@ class Pool:
         with self._lock:
             folder = Path(tempfile.mkdtemp(prefix="course-job-"))
             try:
-                wire.save(folder, "job", wire.freeze(job))
+                _write_job(folder, job)
                 end = (
                     self._run_forked(folder, seconds, memory)
                     if self.fork
@@ -224,7 +158,21 @@ def close_shared() -> None:
         _pools.popitem()[1].close()
 
 
+def pool_of(step: Step) -> Pool:
+    """Return this process's warm workers for a step; the first call starts them and returns at once."""
+    return shared_pool(preload_of(sorted(step.path.glob("*_solution.py")), step.root))
+
+
+# The wire needs NumPy: imported at last, while the worker is importing too, and not before it starts.
+def _write_job(folder: Path, job: dict[str, Any]) -> None:
+    from coursekit import wire
+
+    wire.save(folder, "job", wire.freeze(job))
+
+
 def _outcome(folder: Path, end: End) -> Outcome:
+    from coursekit import wire
+
     printed = _read(folder / "printed.txt", PRINTED)
     fault = _read(folder / "fault.txt")
     if fault:
