@@ -34,8 +34,6 @@ def heads(m: Any, rng: Any) -> Any:
     layer = build(m.CausalSelfAttention, build_config(m), rng)
     yield "three heads, each on its own 4 of the 12 features, put back side by side", layer(x)
     yield "the first position reads only itself", layer(x[:, :1])
-    yield "float64 in, float64 out", layer.double()(x.double())
-    layer.float()
     yield "with a cache of 4 past positions: 5 new ones follow them", layer(x, fill_cache(m, rng, 2, 3, 4, 4))
     cache = m.KVCache()
     first, then = layer(x[:, :3], cache), layer(x[:, 3:], cache)

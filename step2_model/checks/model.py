@@ -123,8 +123,6 @@ def logits(m: Any, rng: Any) -> Any:
     with torch.no_grad():
         model.wte.weight.mul_(2.0)
     yield "the head is the embedding itself: twice as long token vectors, twice the logits", model.logits(x)
-    yield "float64 in, float64 out", model.double().logits(x.double())
-    model.float()
     x.requires_grad_()
     inputs = {"x": x, "wte": model.wte.weight, **{f"ln_f.{k}": v for k, v in parameters(model.ln_f).items()}}
     yield equal("gradients reach x, ln_f and wte", gradients(model.logits(x), direction, inputs), DEEP)
