@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -98,9 +99,18 @@ class Classroom:
         if result["success"] and row.score is not None:
             return row
         log = str(result.get("error") or result.get("log") or "").strip().splitlines()
-        why = log[-1].strip() if log and not result["success"] else row.note
+        why = self._first_error(step, student) if result["success"] else "".join(log[-1:]).strip()
         see = f"nbgrader autograde {step} --student {student} --force tells more"
-        return Row(student, None, row.points, f"not graded: {why} ({see})")
+        return Row(student, None, row.points, f"not graded: {why or row.note} ({see})")
+
+    def _first_error(self, step: str, student: str) -> str:
+        """Return what the first check that could not be judged says."""
+        for path in (self.folder / "autograded" / student / step).glob("*.ipynb"):
+            cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+            errors = [o for cell in cells for o in cell.get("outputs", []) if o["output_type"] == "error"]
+            if errors:
+                return str(errors[0]["traceback"][-1])
+        return ""
 
     def _complete(self, step: str, student: str) -> str:
         """Put the released notebook where a submission has none: one file, the learner's, is enough."""

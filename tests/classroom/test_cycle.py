@@ -179,6 +179,7 @@ class TestTheCycle:
         assert "Traceback (most recent" not in text
         assert str(room.room.folder) not in page
         assert "coursekit/" not in text
+        assert 'src="http' not in page
 
     def test_no_code_of_a_notebook_runs_but_the_checks(self, room: Any) -> None:
         path = room.room.folder / "autograded" / "trickster" / STEP / "tutorial.ipynb"
