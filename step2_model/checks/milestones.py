@@ -113,7 +113,7 @@ def continue_greedily(model: Any, ids: torch.Tensor, count: int) -> tuple[torch.
 def follows_greedily(tokens: Any, given: Any) -> bool:
     """Accept each text that agrees with the trusted one up to a choice as close as rounding."""
     wanted, gaps = (array.data for array in given)
-    found = getattr(tokens, "data", None)
+    found: Any = getattr(tokens, "data", None)
     if getattr(found, "shape", None) != wanted.shape:
         return False
     for row, right, gap in zip(found, wanted, gaps):
@@ -134,7 +134,7 @@ def transformers_gpt2() -> Any:
         def __init__(self, config: Any) -> None:
             super().__init__()
             renamed = {"n_positions" if k == "block_size" else k: v for k, v in vars(config).items()}
-            off = {
+            off: dict[str, Any] = {
                 "resid_pdrop": 0.0,
                 "embd_pdrop": 0.0,
                 "attn_pdrop": 0.0,
