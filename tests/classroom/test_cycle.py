@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import re
+import sqlite3
 import sys
 from types import SimpleNamespace
 from typing import Any
@@ -200,6 +202,8 @@ class TestTheCycle:
         assert scores.pop("noisy")[0] == "-"
         assert {note.split("; ")[-1] for _, note in scores.values()} == {"graded before"}
         assert scores["file-alone"][0] == "11"
+        assert set(_auto_scores(room.folder, "noisy")) == {None}
+        assert sum(_auto_scores(room.folder, "file-alone")) == POINTS
         release.write_bytes(kept)
         room.run("-m", "nbgrader", "autograde", STEP, "--student", "noisy", "--force")
         assert room.scores(room.course("status", STEP))["noisy"] == ("0", "")
@@ -212,3 +216,15 @@ class TestTheCycle:
         assert {path: path.read_bytes() for path in own} == before
         assert "is as it was" in said
         assert "next:" not in said
+
+
+def _auto_scores(folder: Path, student: str) -> list[Any]:
+    """Return what the gradebook holds for each check of a student."""
+    query = """
+        select auto_score from grade
+        join submitted_notebook on grade.notebook_id = submitted_notebook.id
+        join submitted_assignment on submitted_notebook.assignment_id = submitted_assignment.id
+        where student_id = ?
+    """
+    with contextlib.closing(sqlite3.connect(folder / "gradebook.db")) as gradebook:
+        return [score for (score,) in gradebook.execute(query, [student])]
