@@ -2,9 +2,9 @@
 // The default export is a function, so that every widget has a store of its own that outlives its views.
 
 const HEIGHT = 260;
-const MARGIN = { left: 46, right: 12, top: 10, bottom: 34 };
+const MARGIN = { left: 46, right: 12, top: 26, bottom: 34 };
 const TICKS = [0.5, 1, 1.5, 2, 3, 4, 6, 8];
-const SMOOTHING = 0.95;
+const SMOOTHING = 0.9;
 const BETWEEN_ANNOUNCEMENTS = 15000;
 
 const STYLE = `
@@ -87,7 +87,7 @@ function draw(canvas, box, points, references) {
   c.textAlign = "right";
   c.fillText("seconds", right, bottom + 18);
   c.textAlign = "left";
-  c.fillText("bits per byte (log scale)", MARGIN.left + 6, MARGIN.top - 6);
+  c.fillText("bits per byte (log scale)", 4, 4);
 
   const curve = (list, thickness, alpha) => {
     c.strokeStyle = color("--curve");
@@ -98,7 +98,7 @@ function draw(canvas, box, points, references) {
     c.stroke();
     c.globalAlpha = 1;
   };
-  curve(points, 1, 0.3);
+  curve(points, 1, 0.45);
   curve(smooth(points), 2, 1);
 
   c.textAlign = "right";

@@ -17,7 +17,7 @@ import traitlets
 
 BETWEEN_MESSAGES = 0.1
 MOST_KEPT = 1000
-SMOOTHING = 0.95
+SMOOTHING = 0.9
 
 
 class LossPlot(anywidget.AnyWidget):
@@ -93,7 +93,7 @@ class LossPlot(anywidget.AnyWidget):
         axes = figure.subplots()
         axes.set_yscale("log")
         xs, ys = zip(*self.curve)
-        axes.plot(xs, ys, color="#0072B2", alpha=0.25, linewidth=0.8)
+        axes.plot(xs, ys, color="#0072B2", alpha=0.4, linewidth=0.8)
         axes.plot(xs, smooth(ys), color="#0072B2", linewidth=1.8)
         for name, level in self.references.items():
             axes.axhline(level, color="#666666", linestyle="--", linewidth=1)
@@ -109,7 +109,7 @@ class LossPlot(anywidget.AnyWidget):
 
 
 def smooth(values: Sequence[float]) -> list[float]:
-    """Return the running mean that forgets 5 % a point; it starts at the first value itself."""
+    """Return the running mean that forgets 10 % a point; it starts at the first value itself."""
     means: list[float] = []
     for value in values:
         means.append(SMOOTHING * means[-1] + (1 - SMOOTHING) * value if means else value)

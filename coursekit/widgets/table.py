@@ -32,4 +32,5 @@ class Table:
         )
         notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
         caption = f'<caption style="text-align:left">{escape(self.title)}</caption>'
-        return {"text/html": f"<table>{caption}<tbody>{rows}</tbody></table>{notes}", "text/plain": str(self)}
+        table = f'<table style="min-width:34em">{caption}<tbody>{rows}</tbody></table>{notes}'
+        return {"text/html": table, "text/plain": str(self)}
