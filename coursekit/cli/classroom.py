@@ -39,7 +39,7 @@ def build(folder: Annotated[Path, typer.Argument(metavar="DIR")] = HERE) -> None
 
 @app.command()
 def grade(
-    step: Annotated[str, typer.Argument(metavar="STEP", help="The assignment: step2_model.")],
+    step: Annotated[str, typer.Argument(metavar="STEP", help="The assignment: a step's folder.")],
     folder: Folder = HERE,
     student: Annotated[
         list[str] | None, typer.Option(metavar="ID", help="Only this one; repeatable.")
