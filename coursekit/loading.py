@@ -54,7 +54,7 @@ def load(path: Path) -> ModuleType:
     linecache.checkcache(str(path))
     try:
         exec(code, module.__dict__)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the learner's file raises is told to them
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the file raises is told
         del sys.modules[name]
         raise CannotLoad(_raised_sentence(path, error)) from None
     return module

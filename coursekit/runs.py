@@ -96,7 +96,7 @@ def decide_holds(checks: Sequence[ModuleType], want: Run, got: Run) -> Run:
 def _accepts(predicate: Callable[[Any, Any], Any], value: Any, given: Any) -> bool:
     try:
         return bool(predicate(value, given))
-    except Exception:  # noqa: BLE001 - whatever came back, of any type: what cannot be looked at does not hold
+    except Exception:  # noqa: BLE001 - of whatever type: what cannot be looked at does not hold
         return False
 
 

@@ -6,10 +6,13 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from coursekit import bench
+from coursekit.expected import PRACTICE_SEED
 from coursekit.judge import Judge
 from coursekit.registry import find_item
 from coursekit.render.html import report_html
@@ -25,6 +28,7 @@ REPEATS = 7
 PEER = """
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from typing import Any
 
 from coursekit.compare import run_distance
 from coursekit.loader import implementation, load_marked
@@ -57,55 +61,44 @@ def rows() -> list[bench.Row]:
 
 
 def _measure(folder: Path) -> list[bench.Row]:
-    step, item = find_item(EXERCISE)
-    judge = Judge()
-    file = folder / "model_exercise.py"
-    text = exercise_text(step.trio_files("model")[1].read_text(encoding="utf-8"), step, "model")
-    test = folder / "test_exercise.py"
-    test.write_text(PEER.format(exercise=EXERCISE, seed=judge.seed), encoding="utf-8")
-
-    def warm() -> None:
-        file.write_text(text, encoding="utf-8")
-        report = judge.report(step, [item], file)
-        assert report.verdicts[0].status is Status.PASSED, report
-        assert report_html(report, step)
-
+    file, test = folder / "model_exercise.py", folder / "test_exercise.py"
+    test.write_text(PEER.format(exercise=EXERCISE, seed=PRACTICE_SEED), encoding="utf-8")
+    warm = _warm_check(file)
     warm()
-    pytest = (
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "--rootdir",
-        str(folder),
-        "-c",
-        os.devnull,
-        str(test),
-    )
-    cold = ("-m", "coursekit.cli.app", "check", EXERCISE, "--file", str(file))
+    pytest = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder), "-c", os.devnull]
+    cold = ["-m", "coursekit.cli.app", "check", EXERCISE, "--file", str(file)]
     seconds = bench.interleaved(
         {
             "warm": warm,
             "cold": partial(bench.start, *cold),
-            "pytest": partial(bench.start, *pytest),
+            "pytest": partial(bench.start, *pytest, str(test)),
             "import torch": partial(bench.start, "-c", "import torch"),
         },
         REPEATS,
     )
     middle = bench.medians(seconds)
-    told = {"repeats": REPEATS, "exercise": EXERCISE}
+    row = partial(bench.lower_is_better, peer=middle["pytest"], peer_name="pytest started anew")
+    told: dict[str, Any] = {"repeats": REPEATS, "exercise": EXERCISE}
+    beyond: dict[str, Any] = {
+        "import_torch": middle["import torch"],
+        "beyond_import": middle["cold"] - middle["import torch"],
+    }
     return [
-        bench.lower_is_better(
-            "verdict warm", middle["warm"], middle["pytest"], "pytest started anew", **told
-        ),
-        bench.lower_is_better(
-            "verdict cold",
-            middle["cold"],
-            middle["pytest"],
-            "pytest started anew",
-            import_torch=middle["import torch"],
-            beyond_import=middle["cold"] - middle["import torch"],
-            **told,
-        ),
+        row("verdict warm", middle["warm"], **told),
+        row("verdict cold", middle["cold"], **beyond, **told),
     ]
+
+
+def _warm_check(file: Path) -> Callable[[], None]:
+    """Return what happens at a save: the file is written, judged by warm workers, and the report rendered."""
+    step, item = find_item(EXERCISE)
+    judge = Judge()
+    text = exercise_text(step.trio_files("model")[1].read_text(encoding="utf-8"), step, "model")
+
+    def save_and_check() -> None:
+        file.write_text(text, encoding="utf-8")
+        report = judge.report(step, [item], file)
+        assert report.verdicts[0].status is Status.PASSED, report
+        assert report_html(report, step)
+
+    return save_and_check

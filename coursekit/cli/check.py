@@ -15,7 +15,7 @@ from coursekit.standing import keep
 Names = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[ID|STEP]...", help="2.3a, a group (2.3), a step (step2_model or 2); without: all."
+        metavar="[ID|STEP]...", help="2.3a, a group (2.3), a step (2 or its folder); without: all."
     ),
 ]
 File = Annotated[
