@@ -191,9 +191,15 @@ def show(figure: Figure, alt: str, caption: str | None = None) -> None:
 
 
 def file_of(step: Step, trio: str) -> Path:
-    """Return the learner's file: beside the notebook in (a copy of) a step's folder, else the step's own."""
+    """Return the learner's file: beside the notebook in (a copy of) a step's folder, else the step's own.
+
+    While a class is graded it is the file beside the notebook, there or not: the course's own file earns
+    nobody points.
+    """
     own = step.trio_files(trio)[0]
     beside = Path.cwd() / own.name
+    if is_grading():
+        return beside
     elsewhere = {other.path for other in registry.load_course()} - {step.path}
     is_other = Path.cwd().resolve() in elsewhere or Path.cwd().name in {path.name for path in elsewhere}
     return beside if beside.exists() and not is_other else own

@@ -216,3 +216,12 @@ def test_in_a_real_notebook_each_cell_shows_one_output_and_errors_are_one_senten
         == "model_exercise.py cannot be read by Python, line 1: '(' was never closed"
     )
     assert len(outputs[4][0].traceback) == 4
+
+
+def test_while_a_class_is_graded_only_the_file_beside_the_notebook_counts(
+    here: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert notebook.file_of(here.step, "model") == here.file
+    monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
+    assert notebook.file_of(here.step, "model") == tmp_path / "model_exercise.py"
