@@ -31,7 +31,7 @@ class LossPlot(anywidget.AnyWidget):
 
     _esm = Path(__file__).with_name("loss_plot.js")
     references = traitlets.Dict().tag(sync=True)
-    points = traitlets.List().tag(sync=True)
+    points: traitlets.List[Any] = traitlets.List().tag(sync=True)
     text = traitlets.Unicode("Nothing trained yet.").tag(sync=True)
     running = traitlets.Bool(True).tag(sync=True)
     stopped = traitlets.Bool(False).tag(sync=True)
