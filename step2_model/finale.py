@@ -27,7 +27,7 @@ from step2_model.scoring import as_ids, bits_per_byte, looks_ahead
 from step2_model.writing import as_text, sample
 
 BUDGET = Budget(seconds=180, steps=6_000, held_out_bytes=400_000)
-SHAPE = {"vocab_size": 256, "block_size": 256, "n_layer": 4, "n_head": 4, "n_embd": 128}
+SHAPE = {"vocab_size": 256, "block_size": 128, "n_layer": 2, "n_head": 2, "n_embd": 128}
 FOLDER = COURSE_ROOT / "runs" / "step2-finale"
 GZIP = "gzip -9, one stream"
 
@@ -204,7 +204,7 @@ def evidence(budget: Budget = BUDGET, seeds: tuple[int, ...] = (0, 1), **setting
     """Train the reference with each seed and return what came out and whether each claim holds."""
     from step2_model import model_solution
 
-    results = []
+    results: list[dict[str, Any]] = []
     for seed in seeds:
         run = prepare(model_solution, seed=seed, budget=budget, **settings)
         train(run)

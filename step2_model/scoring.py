@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 WINDOWS_AT_ONCE = 16
 
@@ -16,7 +17,7 @@ def as_ids(text: bytes) -> Tensor:
 
 
 @torch.no_grad()
-def bits_per_byte(model: nn.Module, text: bytes, before: bytes) -> float:
+def bits_per_byte(model: Any, text: bytes, before: bytes) -> float:
     """Return the mean of -log2 p(byte | the bytes before it) over every byte of `text`, each scored exactly
     once.
 
@@ -44,15 +45,15 @@ def bits_per_byte(model: nn.Module, text: bytes, before: bytes) -> float:
     return nats / math.log(2) / len(text)
 
 
-def _nats(model: nn.Module, windows: Tensor, half: int) -> float:
+def _nats(model: Any, windows: Tensor, half: int) -> float:
     """Return the summed surprise at the positions from `half` on."""
     logits = model(windows).logits[:, half - 1 : -1].double()
     surprise = -logits.log_softmax(dim=-1).gather(-1, windows[:, half:].unsqueeze(-1))
-    return surprise.sum().item()
+    return float(surprise.sum())
 
 
 @torch.no_grad()
-def looks_ahead(model: nn.Module) -> bool:
+def looks_ahead(model: Any) -> bool:
     """Say whether the logits at a position change with the bytes *after* it: then no score of the model
     counts.
     """

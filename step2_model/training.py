@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +18,8 @@ from torch.overrides import TorchFunctionMode
 
 from coursekit.budget import Budget
 
-MATRIX_RATE = 0.02
-OTHER_RATE = 0.005
+MATRIX_RATE = 0.05
+OTHER_RATE = 0.02
 WARMUP = 0.02
 
 
@@ -64,7 +64,8 @@ def optimizers(model: nn.Module) -> list[torch.optim.Optimizer]:
 
     Source: Jordan et al., "Muon: An optimizer for hidden layers in neural networks" (2024).
     """
-    matrices, others = [], []
+    matrices: list[Tensor] = []
+    others: list[Tensor] = []
     for name, parameter in model.named_parameters():
         is_hidden_matrix = parameter.ndim == 2 and name.startswith("h.")
         (matrices if is_hidden_matrix else others).append(parameter)
@@ -82,8 +83,8 @@ def rate(fraction: float) -> float:
 
 
 def train(
-    model: nn.Module, ids: Tensor, budget: Budget, *, seed: int = 0, batch_size: int = 16
-) -> Iterator[Step]:
+    model: Any, ids: Tensor, budget: Budget, *, seed: int = 0, batch_size: int = 8
+) -> Generator[Step, None, None]:
     """Train the model on windows of `ids` until the budget is used up, one `Step` per optimizer step.
 
     The caller may leave the loop at any step (a Stop button, Ctrl-C): the model keeps what it has learned.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import torch
-from torch import nn
 
 
 def sample(
-    model: nn.Module, prompt: bytes, length: int, generator: torch.Generator, temperature: float = 0.8
+    model: Any, prompt: bytes, length: int, generator: torch.Generator, temperature: float = 0.8
 ) -> Iterator[int]:
     """Draw `length` bytes that continue the prompt, each from softmax(logits / temperature).
 
