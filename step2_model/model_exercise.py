@@ -28,7 +28,9 @@ from torch import Tensor, nn
 class GPTConfig:
     """The numbers that decide a GPT's shape; the defaults are GPT-2's smallest published model.
 
-    Raises ValueError where a number cannot describe a model. Tutorial: docs/tutorials/step2_model.md
+    Raises ValueError where a number cannot describe a model.
+
+    Tutorial: docs/tutorials/step2_model.md
     """
 
     vocab_size: int = 50_257
