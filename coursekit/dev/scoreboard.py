@@ -15,9 +15,8 @@ HEAD = f"""# The checks, checked
 
 Every check of the course is audited in both directions. Each known mistake is put into the solution and
 must be rejected, by at least {LEAST_MARGIN:g} tolerances on every seed, and named by its own text. Right
-code in another style must be accepted, within {MOST_SPREAD} of the tolerance on every seed and with every
-number of threads. `course dev audit` does it again; this page is written by
-`course dev build --scoreboard`.
+code in another style must be accepted, within {MOST_SPREAD} of the tolerance on every seed, with one
+thread and with two. `course dev audit` does it again; `course dev build --scoreboard` writes this page.
 
 *Margin* is the smallest distance, in tolerances, between a known mistake and right code, to one digit;
 "another type" means that every mistake gives another type, shape, whole number or an exception.
@@ -40,7 +39,7 @@ def _cells(row: Row) -> list[str]:
     ]
 
 
-NAMES = ("", "", "mistakes rejected", "named", "variants accepted", "margin")
+NAMES = ("id", "exercise", "mistakes rejected", "named", "variants accepted", "margin")
 
 
 def markdown(audits: Sequence[tuple[Step, Audit]]) -> str:
@@ -60,7 +59,7 @@ def markdown(audits: Sequence[tuple[Step, Audit]]) -> str:
 
 def show(audit: Audit, console: Console) -> None:
     """Print the audit as a table, and beneath it what slipped, each in a sentence."""
-    table = Table("id", "title", *NAMES[2:])
+    table = Table(*NAMES)
     for row in audit.rows:
         table.add_row(*_cells(row))
     console.print(table)

@@ -87,12 +87,6 @@ def frozen_head() -> Patches:
 
 
 @mistake("2.learns")
-def learns_summed() -> Patches:
-    """Your loss is a sum: every step is as many times too long as there are tokens."""
-    return {"next_token_loss": loss.summed}
-
-
-@mistake("2.learns")
 def learns_in_bits() -> Patches:
     """Your loss is in bits: every step is 1/ln 2 times too long."""
     return {"next_token_loss": loss_logs.bits}
