@@ -204,10 +204,12 @@ def test_a_mistake_whose_values_are_not_fixed_is_not_named(
 ) -> None:
     path = written(
         """
+from random import SystemRandom
+
 @mistake("2.3a")
 def noisy(q, k):
     "Adds noise."
-    return q @ k.mT + torch.randn(())
+    return q @ k.mT + SystemRandom().random()
 """
     )
     row = audit_item(step, "2.3a", path, [20], [1])
