@@ -102,7 +102,7 @@ def start(*command: str, expect: int = 0) -> None:
     done = subprocess.run([sys.executable, *command], cwd=COURSE_ROOT, capture_output=True, text=True)
     if done.returncode != expect:
         raise RuntimeError(
-            f"{' '.join(command)} must end with {expect}, got {done.returncode}:\n{done.stderr}"
+            f"{' '.join(command)} must end with {expect}, got {done.returncode}:\n{done.stdout}{done.stderr}"
         )
 
 

@@ -54,7 +54,7 @@ class JudgeCells(Execute):
     def _output(self, grader: Grader, item_id: str, number: int) -> Any:
         try:
             return new_output("execute_result", data=grader.check(item_id).bundle, execution_count=number)
-        except Exception as error:  # noqa: BLE001 - a fault of the course: this exercise is left ungraded, and told
+        except Exception as error:  # noqa: BLE001 - a fault of the course: ungraded, and told
             self.log.error("%s could not be judged:\n%s", item_id, traceback.format_exc())
             first_line = str(error).partition("\n")[0]
             said = f"{item_id} could not be judged, and is not graded: {first_line}"

@@ -58,7 +58,11 @@ def configure(c: Any, folder: Path, course: Path) -> None:
     c.GenerateFeedback.preprocessors = [GradedCells, nbgrader.GetGrades, CSSHTMLHeaderPreprocessor]
     c.GenerateFeedback.exporter_class = FeedbackExporter
     c.JudgeCells.course = str(course)
-    # For a teacher's own graded cells: the kernel they run in finds nothing in the folder of a submission.
+    _configure_kernels(c)
+
+
+def _configure_kernels(c: Any) -> None:
+    """Set how a teacher's own graded cells run: their kernel finds nothing in the folder of a submission."""
     c.Execute.timeout = CELL_SECONDS
     c.Execute.shutdown_kernel = "immediate"
     c.Execute.extra_arguments = [
