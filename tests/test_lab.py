@@ -93,7 +93,9 @@ def test_the_server_answers_side_by_side_and_ctrl_c_ends_it_with_a_sentence(tmp_
     # Where a person sits at a terminal, a server asks whether it should really end: this one must not.
     keyboard, terminal = os.openpty()
     pipes = {"stdin": terminal, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    with subprocess.Popen(command, cwd=tmp_path, text=True, **pipes) as lab:
+    # The copy in this folder is to be served, whatever else Python is told to look at first.
+    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONSAFEPATH")}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, text=True, **pipes) as lab:
         assert lab.stdout
         first = lab.stdout.readline()
         assert re.match(

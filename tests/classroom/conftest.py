@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,15 @@ from nbformat.v4 import new_code_cell, new_notebook
 from coursekit.dev.notebook import nbgrader_metadata
 
 ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="package", autouse=True)
+def environment_as_it_was() -> Iterator[None]:
+    """Grading prepares the environment of its process, which here is also that of every later test."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
 
 
 @pytest.fixture(scope="package")
