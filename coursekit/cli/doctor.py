@@ -95,15 +95,14 @@ def _memory() -> tuple[str, str, str | None]:
 def _workers() -> tuple[str, str, str | None]:
     """Start the workers that a check would start, and say how many there are and what they hold."""
     from coursekit.workers import WorkerError
-    from coursekit.workers.pool import SPARES, can_fork, preload_of
+    from coursekit.workers.pool import SPARES, can_fork, preload_for
     from coursekit.workers.worker import Worker
 
     steps = registry.load_course()
     if not steps:
         return "workers", "none: no step has exercises yet", None
-    step = steps[0]
     count = 1 if can_fork() else SPARES
-    worker = Worker(preload_of([*sorted(step.path.glob("*_solution.py"))], step.root), can_fork())
+    worker = Worker(preload_for(steps[0]), can_fork())
     try:
         worker.wait_ready()
         size = psutil.Process(worker.process.pid).memory_info().rss / 2**20

@@ -158,9 +158,14 @@ def close_shared() -> None:
         _pools.popitem()[1].close()
 
 
+def preload_for(step: Step) -> tuple[str, ...]:
+    """Return the modules that judging a step needs: those its solutions import from outside the course."""
+    return preload_of(sorted(step.path.glob("*_solution.py")), step.root)
+
+
 def pool_of(step: Step) -> Pool:
     """Return this process's warm workers for a step; the first call starts them and returns at once."""
-    return shared_pool(preload_of(sorted(step.path.glob("*_solution.py")), step.root))
+    return shared_pool(preload_for(step))
 
 
 # The wire needs NumPy: imported at last, while the worker is importing too, and not before it starts.
