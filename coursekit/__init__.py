@@ -1,7 +1,7 @@
 """The engine of the course: what steps ask, how answers are judged, how verdicts are told. It names no step.
 
 Authors write checks and mistakes with the names of `coursekit.probe`; in notebooks learners use `check`,
-`learner`, `needs`, `ask` and `show`.
+`case`, `hint`, `learner`, `needs`, `ask` and `show`.
 """
 
 from __future__ import annotations
@@ -14,17 +14,22 @@ _FACES = {
     "Rng": "probe",
     "at_most": "probe",
     "cases": "probe",
+    "curve": "probe",
     "equal": "probe",
     "holds": "probe",
     "law": "probe",
     "mistake": "probe",
     "redraw": "probe",
     "reference": "probe",
+    "steps": "probe",
     "variant": "probe",
     "ask": "notebook",
+    "case": "practice.case",
     "check": "notebook",
-    "learner": "notebook",
-    "needs": "notebook",
+    "hint": "practice.hints",
+    "hunt": "hunting.widget",
+    "learner": "running",
+    "needs": "running",
     "show": "notebook",
 }
 

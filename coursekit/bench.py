@@ -7,17 +7,17 @@ machine; only the ratios carry over. Nothing else should compute meanwhile.
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import json
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from coursekit.naming import Help, WrongArguments, read_arguments
 from coursekit.registry import COURSE_ROOT, Entry, UnknownName, load_course
 
 
@@ -60,6 +60,13 @@ def interleaved(runs: Mapping[str, Callable[[], object]], repeats: int) -> dict[
             if number:
                 seconds[name].append(time.perf_counter() - start)
     return seconds
+
+
+def once(run: Callable[[], object]) -> float:
+    """Return the seconds of one run, for what takes too long to repeat."""
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
 
 
 def medians(seconds: Mapping[str, list[float]]) -> dict[str, float]:
@@ -106,15 +113,21 @@ def start(*command: str, expect: int = 0) -> None:
         )
 
 
-def main() -> int:
-    """Run the benchmark that the command line names; without a name, say which there are."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmark that the command line names: status 0; 2 where it names none, saying which there
+    are.
+    """
     entries = {e.name: e.help for step in load_course() for e in step.entries if e.kind == "benchmark"}
-    parser = argparse.ArgumentParser(prog="course bench", description=(__doc__ or "").split("\n\n")[0])
-    names = "; ".join(f"{name}: {text}" for name, text in entries.items())
-    parser.add_argument("name", choices=list(entries), metavar="NAME", help=names)
-    parser.add_argument("--json", action="store_true", help='print {"rows": [...]}')
-    arguments = parser.parse_args()
-    return run(arguments.name, arguments.json)
+    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        name, options = read_arguments("course bench", "benchmark", entries, given, ["--json"])
+    except Help as text:
+        print(text)
+        return 0
+    except WrongArguments as error:
+        print(error, file=sys.stderr)
+        return 2
+    return run(name, "--json" in options)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ names as its inputs.
 
 from __future__ import annotations
 
-import argparse
 import ast
 import hashlib
 import importlib
@@ -25,6 +24,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from coursekit.naming import Help, WrongArguments, read_arguments
 from coursekit.registry import COURSE_ROOT, Entry, Step, UnknownName, load_course
 
 
@@ -180,15 +180,17 @@ def _processor() -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `course evidence NAME`: status 0 written, 1 a claim does not hold, 2 no such evidence."""
-    parser = argparse.ArgumentParser(
-        prog="course evidence", description="Redo a long measurement and keep it in docs/evidence."
-    )
-    parser.add_argument("name", help="which evidence, as a step's exercises.toml names it")
-    chosen = parser.parse_args(arguments)
+    entries = {e.name: e.help for step in load_course() for e in step.entries if e.kind == "evidence"}
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        return run(chosen.name)
-    except UnknownName as error:
-        parser.error(str(error))
+        name, _ = read_arguments("course evidence", "piece of evidence", entries, given)
+    except Help as text:
+        print(text)
+        return 0
+    except WrongArguments as error:
+        print(error, file=sys.stderr)
+        return 2
+    return run(name)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What notebooks call: `check`, `learner`, `needs`, `ask` and `show`.
+"""What notebooks call: `check`, `ask` and `show`; `learner` and `needs` stand in running.py.
 
 nbgrader runs notebooks with NBGRADER_EXECUTION set. Then a check shows its score as a plain number, which
 nbgrader takes as the credit, and the learner's file is never loaded into this process.
@@ -9,21 +9,20 @@ from __future__ import annotations
 import base64
 import io
 import math
-import os
-import re
 import secrets
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from coursekit import registry
-from coursekit.loading import InOneSentence, load
+from coursekit.cells import NoSuchName, file_of, is_grading, show_both, step_here
+from coursekit.judging.verdict import Report
+from coursekit.mine import note_passes
+from coursekit.practice.selection import WrongUsage, find
+from coursekit.practice.standing import keep
 from coursekit.registry import Step
 from coursekit.render.html import report_html, sentence_html
-from coursekit.selection import Item, WrongUsage, find
-from coursekit.standing import keep
-from coursekit.verdict import Report
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,28 +30,20 @@ if TYPE_CHECKING:
     from coursekit.render.question import StaticQuestion
 
 DPI = 150
-_STUB = re.compile(r"exercise (\S+) is not written yet: (.+?) in (\S+?)\.? ")
-
-
-class NoSuchName(InOneSentence):
-    """A cell asks for something that no step knows; the message says what there is."""
-
-
-class NotInGrading(NotImplementedError):
-    """Learner code is wanted in the process that grades; only workers run it there."""
-
-
-def is_grading() -> bool:
-    """Tell whether nbgrader runs this notebook."""
-    return bool(os.environ.get("NBGRADER_EXECUTION"))
 
 
 class Check:
     """The verdicts that a check cell shows. True if all pass."""
 
-    def __init__(self, told: list[tuple[Step, Report]], problem: str | None = None) -> None:
+    def __init__(
+        self,
+        told: list[tuple[Step, Report]],
+        problem: str | None = None,
+        rests_on: Sequence[dict[str, Any]] = (),
+    ) -> None:
         self.told = told
         self.problem = problem
+        self.rests_on = rests_on
 
     def __bool__(self) -> bool:
         return all(report.all_passed for _, report in self.told)
@@ -70,11 +61,14 @@ class Check:
         texts = [report_text(report, step) for step, report in self.told]
         return "\n\n".join([*texts, *([self.problem] if self.problem else [])])
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, Any]]:
+        from coursekit.practice.origin import metadata
+
         html = "".join(report_html(report, step) for step, report in self.told)
         if self.problem:
             html += sentence_html(self.problem)
-        return {"text/plain": f"{self.credit:g}" if is_grading() else repr(self), "text/html": html}
+        data = {"text/plain": f"{self.credit:g}" if is_grading() else repr(self), "text/html": html}
+        return data, metadata(*self.rests_on)
 
 
 def check(*names: str) -> Check:
@@ -83,13 +77,15 @@ def check(*names: str) -> Check:
     The file is the one beside the notebook if that is a step's folder or a copy of one, else the step's
     own. Without a name the step of this folder is checked.
     """
-    from coursekit.judge import judge
+    from coursekit.judging.judge import judge
+    from coursekit.practice.origin import origin
 
     try:
-        items = [item for name in names or (_step_here().folder,) for item in find(name)]
+        items = [item for name in names or (step_here().folder,) for item in find(name)]
     except WrongUsage as error:
         raise NoSuchName(str(error)) from None
     told: list[tuple[Step, Report]] = []
+    rests_on = []
     problem = None
     for step, trio in dict.fromkeys((item.step, item.trio) for item in items):
         chosen = [item for item in items if (item.step, item.trio) == (step, trio)]
@@ -98,64 +94,10 @@ def check(*names: str) -> Check:
         report = judge(found, list(dict.fromkeys(chosen)), file_of(found, trio), seed=seed)
         if not is_grading():
             report, problem = keep(found, report)
+            note_passes(found, report)
+            rests_on.append(origin(found, [v.id for v in report.verdicts], Path(report.file), report.sha256))
         told.append((found, report))
-    return Check(told, problem)
-
-
-def learner(file: str | Path | None = None) -> Any:
-    """Return the learner's file as a module, fresh from what is saved: `mine = learner()`.
-
-    Without a name it is the core file of the step in whose folder the notebook stands. Raises CannotLoad,
-    shown as one sentence, where the file cannot be run; never returns an older version.
-    """
-    if os.environ.get("NBGRADER_EXECUTION") == "autograde":
-        return _Withheld("learner")
-    path = Path(file) if file is not None else file_of(_step_here(), "model")
-    return load(path.resolve())
-
-
-class _Withheld(ModuleType):
-    """Stands for the learner's module where learner code must not run."""
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        raise NotInGrading(f"{name} is the learner's own code: in grading only the checks run it")
-
-
-class needs:
-    """Let a cell that needs unfinished exercises end with one sentence: `with needs("2.3a", shows="..."):`.
-
-    It catches the stub's own exception alone. Any other exception of the learner's code is shown as it is.
-    """
-
-    def __init__(self, *ids: str, shows: str = "its result") -> None:
-        try:
-            self.items = [item for name in ids for item in find(name)]
-        except WrongUsage as error:
-            raise NoSuchName(str(error)) from None
-        self.shows = shows
-
-    def __enter__(self) -> needs:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        if isinstance(error, NotInGrading):
-            display_sentence(f"In grading this cell shows nothing: {error}.")
-            return True
-        stub = _STUB.match(str(error)) if kind is NotImplementedError else None
-        if stub is None or not _is_known(stub[1]):
-            return False
-        while trace is not None and trace.tb_next is not None:
-            trace = trace.tb_next
-        line = f", line {trace.tb_lineno}" if trace is not None else ""
-        display_sentence(
-            f"{stub[1]} {stub[2]} is not written yet: this cell shows {self.shows} once it is. "
-            f"({Path(stub[3]).name}{line})"
-        )
-        return True
+    return Check(told, problem, rests_on)
 
 
 def ask(question_id: str) -> StaticQuestion | Any:
@@ -187,48 +129,4 @@ def show(figure: Figure, alt: str, caption: str | None = None) -> None:
     image = f'<img alt="{escape(alt)}" width="{width}" style="max-width:100%;height:auto" src="{source}">'
     below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
     plain = f"[figure: {alt}]" + (f"\n{caption}" if caption else "")
-    _display(plain, f'<figure style="margin:8px 0">{image}{below}</figure>')
-
-
-def file_of(step: Step, trio: str) -> Path:
-    """Return the learner's file: beside the notebook in (a copy of) a step's folder, else the step's own.
-
-    While a class is graded it is the file beside the notebook, there or not: the course's own file earns
-    nobody points.
-    """
-    own = step.trio_files(trio)[0]
-    beside = Path.cwd() / own.name
-    if is_grading():
-        return beside
-    elsewhere = {other.path for other in registry.load_course()} - {step.path}
-    is_other = Path.cwd().resolve() in elsewhere or Path.cwd().name in {path.name for path in elsewhere}
-    return beside if beside.exists() and not is_other else own
-
-
-def display_sentence(sentence: str) -> None:
-    """Show one sentence beneath the cell."""
-    _display(sentence, sentence_html(sentence))
-
-
-def _step_here() -> Step:
-    """Return the step in whose folder, or a copy of it, the notebook stands; elsewhere the first."""
-    steps = registry.load_course()
-    if not steps:
-        raise NoSuchName("there is nothing to check: no step has exercises yet")
-    return next((step for step in steps if step.folder == Path.cwd().name), steps[0])
-
-
-def _is_known(item_id: str) -> bool:
-    items: list[Item] = [item for step in registry.load_course() for item in step.items]
-    return any(item.id == item_id for item in items)
-
-
-def _display(plain: str, html: str) -> None:
-    """Show text and HTML in a notebook, the text alone in a plain Python session."""
-    shell = sys.modules.get("IPython")
-    if shell is None or shell.get_ipython() is None:
-        print(plain)
-        return
-    from IPython.display import display
-
-    display({"text/plain": plain, "text/html": html}, raw=True)
+    show_both(plain, f'<figure style="margin:8px 0">{image}{below}</figure>')

@@ -21,7 +21,7 @@ the same probe with the same seed runs on the solution, and the two runs are com
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -89,17 +89,18 @@ def holds(label: str, value: Any, predicate: Callable[[Any, Any], bool], given: 
 
 @dataclass(frozen=True)
 class Mark:
-    """What a decorator notes on a function: "check", "cases", "reference", "mistake" or "variant", and of
-    which exercise.
+    """What a decorator notes on a function: "check", "cases", "steps", "reference", "curve", "mistake" or
+    "variant", and of which exercise. `called` is what a mistake is called among others.
     """
 
     kind: str
     id: str
+    called: str = field(default="", compare=False)
 
 
-def _marker(kind: str, item_id: str) -> Callable[[F], F]:
+def _marker(kind: str, item_id: str, called: str = "") -> Callable[[F], F]:
     def decorate(function: F) -> F:
-        setattr(function, MARK, Mark(kind, item_id))
+        setattr(function, MARK, Mark(kind, item_id, called))
         return function
 
     return decorate
@@ -123,6 +124,16 @@ def cases(item_id: str) -> Callable[[F], F]:
     return _marker("cases", item_id)
 
 
+def steps(item_id: str) -> Callable[[F], F]:
+    """Mark a chain of an exercise: a generator `steps(m, rng)` that yields the values on the way, in order.
+
+    It yields as a probe does, mostly from a `coursekit.chain.Chain`. After a failure, in practice, it runs on
+    both sides, and the first value that differs is pointed at. Its docstring says under which conditions it
+    runs ("with a cache"); of several chains of an exercise the first that differs is shown.
+    """
+    return _marker("steps", item_id)
+
+
 def reference(item_id: str) -> Callable[[F], F]:
     """Mark what a milestone is compared with: a function without arguments that returns an `m` (a library's
     model, say).
@@ -132,13 +143,22 @@ def reference(item_id: str) -> Callable[[F], F]:
     return _marker("reference", item_id)
 
 
-def mistake(item_id: str) -> Callable[[F], F]:
+def curve(milestone_id: str) -> Callable[[F], F]:
+    """Mark a short training: a generator `curve(m)` that yields the loss before every step, a few dozen.
+
+    A hunt shows it with a mistake beside right code, for every exercise that the milestone needs.
+    """
+    return _marker("curve", milestone_id)
+
+
+def mistake(item_id: str, called: str = "") -> Callable[[F], F]:
     """Mark a wrong implementation of an exercise. Its docstring says what is wrong and why it matters.
 
     It has the target's signature (methods take `self`). For a pair of targets, and for a milestone, it takes
-    nothing and returns a dict from target ("MLP.forward") to function.
+    nothing and returns a dict from target ("MLP.forward") to function. `called` is the line that a hunt
+    offers beside those of other mistakes, where the docstring's first sentence does not tell them apart.
     """
-    return _marker("mistake", item_id)
+    return _marker("mistake", item_id, called)
 
 
 def variant(item_id: str) -> Callable[[F], F]:

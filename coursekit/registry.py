@@ -12,6 +12,25 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from coursekit.contents import Choice, Entry, Exercise, Goal, Milestone, PartialCredit, Question
+
+__all__ = [
+    "COURSE_ROOT",
+    "Choice",
+    "Entry",
+    "Exercise",
+    "Goal",
+    "Milestone",
+    "PartialCredit",
+    "Question",
+    "RegistryError",
+    "Step",
+    "UnknownName",
+    "find_item",
+    "find_step",
+    "load_course",
+    "load_step",
+]
 COURSE_ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -21,97 +40,6 @@ class RegistryError(Exception):
 
 class UnknownName(Exception):
     """A name on the command line or in a notebook that no step knows; the message says what there is."""
-
-
-@dataclass(frozen=True)
-class PartialCredit:
-    """Part of the points: earned when every claim before the one whose text begins with `until` holds."""
-
-    until: str
-    points: int
-
-
-@dataclass(frozen=True)
-class Exercise:
-    """One function or method (or a pair with one contract) that the learner writes, and what is known about
-    it.
-    """
-
-    id: str
-    title: str
-    targets: tuple[str, ...]
-    points: int
-    minutes: int
-    difficulty: int
-    needs: tuple[str, ...]
-    hints: tuple[str, ...]
-    writeup: str
-    quick: bool = False
-    forbidden: tuple[str, ...] = ()
-    partial: PartialCredit | None = None
-    trio: str = "model"
-    timeout: float = 10.0
-    step: str = ""
-
-    @property
-    def is_milestone(self) -> bool:
-        return False
-
-
-@dataclass(frozen=True)
-class Milestone:
-    """A whole that runs the learner's file as it is; it needs the exercises it names, and carries no
-    points.
-    """
-
-    id: str
-    title: str
-    needs: tuple[str, ...]
-    writeup: str
-    promise: str
-    trio: str = "model"
-    timeout: float = 30.0
-    step: str = ""
-    targets: tuple[str, ...] = ()
-    points: int = 0
-    hints: tuple[str, ...] = ()
-
-    @property
-    def is_milestone(self) -> bool:
-        return True
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One answer to a question, and what is said to whoever chooses it."""
-
-    text: str
-    response: str
-    right: bool = False
-
-
-@dataclass(frozen=True)
-class Question:
-    """A prediction asked before a result or an explanation asked after an exercise; never points."""
-
-    id: str
-    prompt: str
-    choices: tuple[Choice, ...]
-    step: str = ""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A program of the step that `course` can start by name: a command, a benchmark or a piece of
-    evidence.
-    """
-
-    name: str
-    module: str
-    help: str
-    kind: str = "command"
-    step: str = ""
-    inputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -126,6 +54,7 @@ class Step:
     exercises: tuple[Exercise, ...]
     milestones: tuple[Milestone, ...]
     questions: tuple[Question, ...] = ()
+    goals: tuple[Goal, ...] = ()
     entries: tuple[Entry, ...] = ()
     root: Path = field(default=COURSE_ROOT, compare=False)
 
@@ -162,6 +91,7 @@ def load_step(path: Path) -> Step:
         "exercise": [_exercise(entry, where, path.name) for entry in raw.pop("exercise", [])],
         "milestone": [_make(Milestone, entry, where, step=path.name) for entry in raw.pop("milestone", [])],
         "question": [_question(entry, where, path.name) for entry in raw.pop("question", [])],
+        "goal": [_make(Goal, entry, where) for entry in raw.pop("goal", [])],
     }
     entries = [
         _make(Entry, entry, where, kind=kind, step=path.name)
@@ -178,6 +108,7 @@ def load_step(path: Path) -> Step:
         exercises=tuple(groups["exercise"]),
         milestones=tuple(groups["milestone"]),
         questions=tuple(groups["question"]),
+        goals=tuple(groups["goal"]),
         entries=tuple(entries),
         root=path.parent,
     )
@@ -192,7 +123,7 @@ def _make(cls: type, entry: dict[str, Any], where: str, **known: Any) -> Any:
     """Build a dataclass from a TOML table: every key known, every required one there, lists made tuples."""
     names = {f.name for f in fields(cls)}
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()} | known
-    title = entry.get("id", entry.get("name", "[step]"))
+    title = entry.get("id", entry.get("name", entry.get("text", "[step]")))
     if unknown := set(values) - names:
         raise RegistryError(f"{where}: {title} has a key {min(unknown)!r} that the course does not know")
     try:

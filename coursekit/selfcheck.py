@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+from coursekit.practice.selection import shown
+from coursekit.practice.standing import keep
 from coursekit.registry import Step, load_course
 from coursekit.render.terminal import make_console, print_report
-from coursekit.selection import shown
-from coursekit.standing import keep
 
 
 def main(file: str) -> NoReturn:
@@ -28,7 +28,7 @@ def main(file: str) -> NoReturn:
             file=sys.stderr,
         )
         sys.exit(2)
-    from coursekit.judge import judge
+    from coursekit.judging.judge import judge
     from coursekit.workers import WorkerError
 
     try:

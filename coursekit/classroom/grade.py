@@ -19,10 +19,10 @@ from traitlets import Unicode
 
 from coursekit.classroom.canonical import SKIP, runs
 from coursekit.classroom.scores import grade_ids, is_check
-from coursekit.judge import Judge
+from coursekit.judging.judge import Judge
+from coursekit.judging.verdict import Report
 from coursekit.registry import COURSE_ROOT, find_item
 from coursekit.render.html import report_html, sentence_html
-from coursekit.verdict import Report
 
 
 class JudgeCells(Execute):

@@ -7,8 +7,8 @@ import os
 import sys
 from collections.abc import Sequence
 
+from coursekit.practice.selection import WrongUsage, find, step_of
 from coursekit.registry import RegistryError, UnknownName, load_course
-from coursekit.selection import WrongUsage, find, step_of
 
 PASSED, WRONG_USAGE, COURSE_FAULT, INTERRUPTED = 0, 2, 3, 130
 
@@ -80,11 +80,21 @@ def _run(arguments: list[str]) -> int:
     except typer.Abort:
         raise KeyboardInterrupt from None
     except usage_error as error:
-        print(getattr(error, "format_message", error.__str__)(), file=sys.stderr)
+        print(_with_help(error), file=sys.stderr)
         return WRONG_USAGE
     except (WorkerError, StubError) as error:
         print(error, file=sys.stderr)
         return COURSE_FAULT
+
+
+def _with_help(error: Exception) -> str:
+    """Return what was typed wrong, and the command that says how it is typed."""
+    told = getattr(error, "format_message", error.__str__)()
+    context = getattr(error, "ctx", None)
+    if context is None or not told:
+        return told
+    end = "" if told.endswith(("?", ".")) else "."
+    return f"{told}{end} To see how it is typed: {context.command_path} --help"
 
 
 if __name__ == "__main__":

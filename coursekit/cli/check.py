@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
+from coursekit.practice.selection import WrongUsage, select
+from coursekit.practice.standing import keep
 from coursekit.render.terminal import make_console, print_report
-from coursekit.selection import WrongUsage, select
-from coursekit.standing import keep
 
 Names = Annotated[
     list[str] | None,
@@ -26,7 +26,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the verdicts as JSON
 
 def check(names: Names = None, file: File = None, as_json: AsJson = False) -> None:
     """Judge what you wrote, every exercise by itself. Exit status 0 if all pass, 1 if not."""
-    from coursekit.judge import shared
+    from coursekit.judging.judge import shared
 
     reports = []
     for job in select(names or [], file):
@@ -43,10 +43,10 @@ def check(names: Names = None, file: File = None, as_json: AsJson = False) -> No
 
 
 def watch(names: Names = None, file: File = None) -> None:
-    """Stay and judge after every save. Keys: h hint, n next, l list, a all, q quit."""
+    """Stay and judge after every save, in whichever file. Keys: h hint, n next, ? for all of them, q quit."""
     jobs = select(names or [], file)
     if not jobs:
         raise WrongUsage("there is nothing to watch: no step has exercises yet")
-    from coursekit.watch import watch as stay
+    from coursekit.practice.watch import watch as stay
 
-    stay(jobs[0], is_chosen=bool(names))
+    stay(jobs, is_chosen=bool(names))

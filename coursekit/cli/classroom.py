@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from coursekit.classroom.build import ClassroomError
-from coursekit.selection import WrongUsage
+from coursekit.practice.selection import WrongUsage
 
 if TYPE_CHECKING:
     from coursekit.classroom.cycle import Row

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from coursekit.cli import check, doctor, learn, overview, programs
+from coursekit.cli import check, debug, doctor, hunt, learn, overview, programs
 from coursekit.registry import load_course
 
 # Everything behind such a command's name is handed on as it is, `--help` too.
@@ -26,15 +26,19 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+app.callback()(overview.course)
 app.command("list")(overview.list_)
 app.command()(check.check)
 app.command()(check.watch)
 app.command()(learn.hint)
+app.command()(debug.debug)
 app.command()(learn.show)
 app.command()(learn.solve)
 app.command()(learn.reset)
+app.command()(hunt.hunt)
 app.command()(overview.progress)
 app.command()(overview.path)
+app.command()(overview.compare)
 app.command()(doctor.doctor)
 app.command("bench", context_settings=_PASS_ON)(programs.bench)
 app.command("evidence", context_settings=_PASS_ON)(programs.evidence)

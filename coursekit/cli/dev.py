@@ -77,8 +77,8 @@ def audit(names: Names = None, as_json: Json = False, further: Further = None, s
     """Let every check face its known mistakes and variants; exit status 1 if anything slips."""
     from coursekit.dev.audit import audit_all
     from coursekit.dev.scoreboard import show
+    from coursekit.practice.selection import find
     from coursekit.registry import load_course
-    from coursekit.selection import find
 
     every = [item for step in load_course() for item in step.items]
     found = audit_all([item for name in names for item in find(name)] if names else every, further, seeds)

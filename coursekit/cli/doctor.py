@@ -13,12 +13,16 @@ import psutil
 import typer
 
 from coursekit import registry
-from coursekit.progress import progress_file
+from coursekit.practice.progress import progress_file
 from coursekit.registry import COURSE_ROOT
 from coursekit.render.terminal import make_console
 
 GIB = 2**30
+MIB = 2**20
 NEEDED_MEMORY = 2 * GIB
+# The README has a table of the same places.
+TRIED = "Linux, Python 3.11, on the CPU"
+NOT_RUN = ("macOS", "Windows", "GPUs", "VS Code", "Colab", "Kaggle", "dev containers")
 
 
 def doctor() -> None:
@@ -42,6 +46,7 @@ def facts() -> Iterator[tuple[str, str, str | None]]:
     )
     yield "Python", f"{version}, {sys.executable}", old
     yield "system", f"{platform.platform()}, {os.cpu_count()} cores", None
+    yield "tried", f"the course's tests run on {TRIED}; it was not run on {', '.join(NOT_RUN)}", None
     yield "course", str(COURSE_ROOT), _writable()
     for package, minimum in (("torch", "2.13"), ("jupyterlab", "4"), ("ipykernel", "7"), ("nbgrader", "0.9")):
         yield _package(package, minimum)
@@ -93,25 +98,27 @@ def _memory() -> tuple[str, str, str | None]:
 
 
 def _workers() -> tuple[str, str, str | None]:
-    """Start the workers that a check would start, and say how many there are and what they hold."""
+    """Start the workers that a check would start, and say how many there are, what they hold, and the most
+    that they may hold.
+    """
     from coursekit.workers import WorkerError
-    from coursekit.workers.pool import SPARES, can_fork, preload_for
-    from coursekit.workers.worker import Worker
+    from coursekit.workers.pool import IDLE_MEMORY, Pool, preload_for
+    from coursekit.workers.watch import MEMORY
 
     steps = registry.load_course()
     if not steps:
         return "workers", "none: no step has exercises yet", None
-    count = 1 if can_fork() else SPARES
-    worker = Worker(preload_for(steps[0]), can_fork())
     try:
-        worker.wait_ready()
-        size = psutil.Process(worker.process.pid).memory_info().rss / 2**20
+        with Pool(preload_for(steps[0])) as pool:
+            size, count, is_forked = pool.resident() / MIB, len(pool.pids()), pool.fork
     except WorkerError as error:
         return "workers", "do not start", str(error)
-    finally:
-        worker.close()
-    kind = "1, copied for every check" if can_fork() else f"{count} spares, each used once"
-    return "workers", f"{kind}: {count * size:.0f} MiB while a notebook, a check or a watch is open", None
+    if is_forked:
+        kind, most = "1 waits and is copied for every check", ""
+    else:
+        kind, most = f"{count} wait, each used once", f" (at most {IDLE_MEMORY / MIB:.0f} MiB)"
+    fact = f"{kind}: {size:.0f} MiB{most} while a notebook, a check or a watch is open; "
+    return "workers", fact + f"one check may take {MEMORY / MIB:.0f} MiB", None
 
 
 def _sandbox() -> tuple[str, str, str | None]:

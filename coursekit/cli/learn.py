@@ -6,13 +6,15 @@ from typing import Annotated
 
 import typer
 
-from coursekit import progress
-from coursekit.learner_file import Change, contract, places, rewrite
-from coursekit.progress import Progress
+from coursekit.practice import progress
+from coursekit.practice.hints import next_hint
+from coursekit.practice.learner_file import Change, contract, places, rewrite
+from coursekit.practice.passing import shows_reference
+from coursekit.practice.progress import Progress
+from coursekit.practice.selection import Item, WrongUsage, find, find_one, shown, step_of
 from coursekit.registry import Exercise, Step
 from coursekit.render.telling import plural
 from coursekit.render.terminal import bold, indented, make_console, plain
-from coursekit.selection import Item, WrongUsage, find, find_one, shown, step_of
 from coursekit.source import exercise_text, read_source, stub_text
 from coursekit.source import reset as take_back
 from coursekit.source import solve as put_in
@@ -25,29 +27,14 @@ IdOrStep = Annotated[
 
 def hint(name: Id) -> None:
     """Give the next hint, the weakest first."""
-    step, item = find_one(name)
-    if not item.hints:
-        way = f"it needs {', '.join(item.needs)}" if item.is_milestone else f"read {item.writeup}"
-        raise WrongUsage(f"{item.id} {item.title} has no hints: {way}")
-    seen, total = progress.load(step.root).note(item.id).hints, len(item.hints)
-    number = min(seen + 1, total)
-
-    def count(state: Progress) -> None:
-        state.note(item.id).hints = number
-
-    if number > seen:
-        _keep(step, count)
+    given = next_hint(*find_one(name))
+    if given.problem:
+        typer.echo(given.problem, err=True)
     console = make_console()
-    again = ", once more" if seen >= total else ""
-    console.print(bold(f"{item.id} {item.title}: hint {number} of {total}{again}"))
-    console.print(indented(item.hints[number - 1]))
-    if number < total:
-        console.print(plain(f"Try it, then: course check {item.id}   (the next hint: course hint {item.id})"))
-        return
-    console.print(plain(f"This is the last hint. To read on: {item.writeup}"))
-    console.print(
-        plain(f"Or let the course write it: course solve {item.id} (counts as solved for you, not as earned)")
-    )
+    console.print(bold(given.head))
+    console.print(indented(given.text))
+    for line in given.onward():
+        console.print(plain(line))
 
 
 def show(name: Id) -> None:
@@ -69,8 +56,14 @@ def show(name: Id) -> None:
     console.print(indented(f"To read: {item.writeup}"))
     for place in places(step, item) if item.targets else ():
         console.print(indented(f"Your code: {place}"))
+    console.print(plain(f"Next: {_next(step, item, note.standing)}"))
+
+
+def _next(step: Step, item: Item, standing: progress.Standing) -> str:
+    if standing is not progress.Standing.OPEN and item.targets and shows_reference(step.root):
+        return f"course compare {item.id}   (the reference beside your version)"
     nudge = f"   (a nudge: course hint {item.id})" if item.hints else ""
-    console.print(plain(f"Next: course check {item.id}{nudge}"))
+    return f"course check {item.id}{nudge}"
 
 
 def solve(name: Id) -> None:
@@ -80,6 +73,7 @@ def solve(name: Id) -> None:
         raise WrongUsage(f"{item.id} has no code of its own: solve one of {', '.join(item.needs)}")
     solution = exercise_text(read_source(step.trio_files(item.trio)[1])[0], step, item.trio)
     change = rewrite(step, item.trio, lambda text: put_in(text, solution, item.targets))
+    unseen = len(item.hints) - progress.load(step.root).note(item.id).hints
 
     def mark(state: Progress) -> None:
         note = state.note(item.id)
@@ -95,6 +89,9 @@ def solve(name: Id) -> None:
     console.print(
         plain(f"It counts as solved for you. To earn it, write it yourself: course reset {item.id}")
     )
+    if unseen > 0:
+        have = "has" if unseen == 1 else "have"
+        console.print(plain(f"{plural(unseen, 'hint')} {have} not been seen yet: course hint {item.id}"))
 
 
 def reset(name: IdOrStep) -> None:

@@ -13,13 +13,13 @@ from pathlib import Path
 
 from coursekit.dev.markdown import anchors_of
 from coursekit.dev.notebook import CHECK, chapters
-from coursekit.loader import load_marked
+from coursekit.dev.questions import question_faults
+from coursekit.judging.loader import load_marked
 from coursekit.probe import marked
-from coursekit.registry import Exercise, Milestone, Question, Step
+from coursekit.registry import Exercise, Milestone, Step
 from coursekit.source.spans import definitions
 
 MISTAKES, VARIANTS = 3, 1
-_ASK = re.compile(r"\bask\(\s*[\"']([^\"']+)[\"']\s*\)")
 _PAGE = re.compile(r"\bdocs/[\w./-]+\.md(?:#[\w.-]+)?")
 
 
@@ -30,9 +30,8 @@ def content_faults(step: Step) -> Iterator[str]:
         yield from _told_faults(step, item)
     for trio in dict.fromkeys(exercise.trio for exercise in step.exercises):
         yield from _docstring_faults(step, trio)
-    for question in step.questions:
-        yield from _question_faults(question)
     yield from _chapter_faults(step)
+    yield from question_faults(step)
 
 
 def _judged_faults(step: Step, item: Exercise | Milestone) -> Iterator[str]:
@@ -70,7 +69,8 @@ def _judged_faults(step: Step, item: Exercise | Milestone) -> Iterator[str]:
 
 def _told_faults(step: Step, item: Exercise | Milestone) -> Iterator[str]:
     """Yield what is wrong with what the registry says about the item."""
-    for what in ("title", "writeup", *(("promise",) if item.is_milestone else ())):
+    own = ("promise",) if item.is_milestone else ("enables", "why")
+    for what in ("title", "writeup", *own):
         text = getattr(item, what)
         if not text.strip() or "TODO" in text:
             yield f"{item.id} must have a {what}, got {text!r}"
@@ -123,35 +123,14 @@ def _functions(body: list[ast.stmt], owner: str) -> dict[str, ast.FunctionDef | 
     return found
 
 
-def _question_faults(question: Question) -> Iterator[str]:
-    if "TODO" in question.prompt or not question.prompt.strip():
-        yield f"question {question.id} must ask something, got {question.prompt!r}"
-    if len(question.choices) < 2:
-        yield f"question {question.id} must have at least 2 choices, got {len(question.choices)}"
-    if not any(choice.right for choice in question.choices):
-        yield f"question {question.id} must have a right choice, got none"
-    for choice in question.choices:
-        if not choice.response.strip() or "TODO" in choice.response:
-            yield f"question {question.id} must answer each choice, got no response to {choice.text!r}"
-    if len({choice.text for choice in question.choices}) != len(question.choices):
-        yield f"question {question.id} must have choices that differ, got one twice"
-
-
 def _chapter_faults(step: Step) -> Iterator[str]:
-    """Yield items and questions without a cell in their chapter, and cells that name none."""
+    """Yield items without a cell in their chapter."""
     texts = {trio: source.read_text(encoding="utf-8") for source, _, trio in chapters(step)}
     for item in step.items:
         if item.trio not in texts:
             yield f"{item.id} must be told of in a chapter, got none for {item.trio}: {step.tutorial}"
         elif item.id not in CHECK.findall(texts[item.trio]):
             yield f'{item.id} must have its cell in the chapter, got no block check("{item.id}")'
-    asked = Counter(name for text in texts.values() for name in _ASK.findall(text))
-    known = {question.id for question in step.questions}
-    for name in sorted(set(asked) - known):
-        yield f"{step.folder}'s chapters must ask questions that there are, got {name}"
-    for question in step.questions:
-        if asked[question.id] != 1:
-            yield f"question {question.id} must be asked once in the chapter, got {asked[question.id]}"
 
 
 def _dead(reference: str, root: Path) -> str | None:

@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from coursekit.dev.trials import Item, Row, audit_item
-from coursekit.expected import PRACTICE_SEED
-from coursekit.judge import Judge
-from coursekit.loader import load_file
+from coursekit.judging.expected import PRACTICE_SEED
+from coursekit.judging.judge import Judge
+from coursekit.judging.loader import load_file
+from coursekit.judging.verdict import Status
+from coursekit.practice.selection import WrongUsage
 from coursekit.probe import MARK, Mark
 from coursekit.registry import COURSE_ROOT, Milestone, Step, load_course
-from coursekit.selection import WrongUsage
 from coursekit.source import exercise_text, read_source, stub_text
-from coursekit.verdict import Status
 from coursekit.workers.pool import Pool
 
 SEEDS, THREADS = 20, (1, 2)

@@ -48,7 +48,9 @@ def outputs(root: Path = COURSE_ROOT) -> Iterator[Output]:
                 raise BuildError(f"{step.folder} must have {solution.name}, got no such file")
             yield Output(learners, stub_text(read_source(solution)[0], step, trio), is_learners=True)
         for source, notebook, _ in chapters(step):
-            yield Output(notebook, notebook_text(source, notebook, step), is_learners=True)
+            yield Output(
+                notebook, notebook_text(source, notebook, step, with_tables(source, root)), is_learners=True
+            )
     for page in pages(root):
         text = with_tables(page, root)
         if text is not None:
@@ -75,7 +77,7 @@ def build(root: Path = COURSE_ROOT, force: bool = False, say: Callable[[str], No
             "put your work elsewhere, or keep a copy and write over it with course dev build --force"
         )
     for output in at_risk:
-        from coursekit.backup import keep_backup
+        from coursekit.practice.backup import keep_backup
 
         say(f"kept {keep_backup(output.path, root).relative_to(root)}")
     for output in stale:

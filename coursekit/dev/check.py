@@ -14,7 +14,7 @@ from coursekit.dev.floors import floor_faults
 from coursekit.dev.markdown import dead_reason, links
 from coursekit.dev.notebook import BuildError
 from coursekit.dev.style import notebook_faults, size_faults
-from coursekit.loader import load_marked
+from coursekit.judging.loader import load_marked
 from coursekit.probe import marked
 from coursekit.registry import COURSE_ROOT, Step, load_course
 from coursekit.source.stub import StubError

@@ -28,6 +28,8 @@ minutes = 10
 difficulty = 1
 needs = []
 writeup = "{tutorial}#TODO"
+enables = "TODO: what the learner can do now that this code is there, in one sentence"
+why = "TODO: why it is so, in one sentence"
 hints = [
   "TODO: a nudge: what is this for?",
   "TODO: where to look",

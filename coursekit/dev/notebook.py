@@ -9,14 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from coursekit.dev.markdown import headings, relink
+from coursekit.lab.hosted import first_cell
 from coursekit.registry import Exercise, Milestone, Step, load_course
 
 CHECK = re.compile(r"check\(\s*[\"']([^\"']+)[\"']\s*\)")
 _ASK = re.compile(r"ask\(\s*[\"']([^\"']+)[\"']\s*\)")
+_MARK = re.compile(r"^<!-- (?:end )?generated:.*-->\n+", re.MULTILINE)
 _METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
+# In JupyterLab and VS Code, and in Colab: nobody has to read the cell to go on.
+_FOLDED = {"jupyter": {"source_hidden": True}, "cellView": "form"}
 
 
 class BuildError(Exception):
@@ -31,16 +35,19 @@ def chapters(step: Step) -> list[tuple[Path, Path, str]]:
     return [(source, step.path / name, trio) for source, name, trio in pairs if source.exists()]
 
 
-def notebook_text(source: Path, notebook: Path, step: Step) -> str:
+def notebook_text(source: Path, notebook: Path, step: Step, text: str | None = None) -> str:
     """Return the notebook as it is saved: no outputs, stable ids, graded cells and links as the registry
     says.
 
     A block that holds only `check("2.3a")` becomes a graded cell with the exercise's points, or a locked one
-    for a milestone. Raises BuildError where a block names an exercise that the step does not have.
+    for a milestone. `text` is the chapter with its generated parts as they should be; without it, as on disk.
+    Before the first code cell comes one that fetches the course where it is not installed. Raises BuildError
+    where a block names an exercise that the step does not have.
     """
     import nbformat
 
-    text = source.read_text(encoding="utf-8").replace("\r\n", "\n")
+    text = (text or source.read_text(encoding="utf-8")).replace("\r\n", "\n")
+    text = _MARK.sub("", text)
     cells = _cells(relink(text, lambda target: _moved(target, source, notebook, step)))
     seen: dict[str, int] = {}
     for cell in cells:
@@ -49,6 +56,9 @@ def notebook_text(source: Path, notebook: Path, step: Step) -> str:
         cell["id"] = base if count == 1 else f"{base}-{count}"
         if cell["id"].startswith("check-") and count > 1:
             raise BuildError(f"{source.name} must check an exercise in one block, got {cell['source']} twice")
+    first = next((n for n, cell in enumerate(cells) if cell["cell_type"] == "code"), len(cells))
+    fetch = nbformat.v4.new_code_cell(first_cell(step.folder), id="fetch-the-course", metadata=_FOLDED)
+    cells.insert(first, fetch)
     book = nbformat.v4.new_notebook(cells=cells, metadata=_METADATA)
     nbformat.validate(book)
     return nbformat.writes(book, version=nbformat.NO_CONVERT).rstrip("\n") + "\n"

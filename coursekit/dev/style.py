@@ -17,7 +17,8 @@ def size_faults(root: Path) -> Iterator[str]:
     """Yield a sentence for each file, function and line that is too long."""
     folders = ("coursekit/**", "step*/**", "tests/**", "docs/**", "")
     files = sorted({path for folder in folders for path in root.glob(f"{folder}/*.py".lstrip("/"))})
-    files += sorted([*root.glob("coursekit/**/*.js"), *root.glob("coursekit/**/*.css")])
+    for kind in ("js", "css"):
+        files += sorted([*root.glob(f"coursekit/**/*.{kind}"), *root.glob(f"step*/**/*.{kind}")])
     for path in files:
         if "node_modules" in path.parts or path.name.endswith("_exercise.py"):
             continue

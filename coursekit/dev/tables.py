@@ -8,7 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from coursekit.dev.example import example
-from coursekit.dev.notebook import BuildError
+from coursekit.dev.facts import path_table, totals, written
+from coursekit.dev.notebook import BuildError, chapters
+from coursekit.dev.questions import sections
 from coursekit.registry import Exercise, Step, load_course
 
 _BLOCK = re.compile(
@@ -23,28 +25,41 @@ def with_tables(path: Path, root: Path) -> str | None:
     """Return the page with every generated table as it should be, or None if it has none.
 
     A table stands between `<!-- generated: NAME -->` and `<!-- end generated: NAME -->`; NAME is "exercises"
-    (of the step whose folder the page is in), "steps" (the whole
-    course), or "example ID MISTAKE" (what a check says to it).
+    (of the page's step), "goals" (what one can do at its end), "steps" (the whole course), "paths" (hours and
+    exercises of each), "totals" (of the scoreboard), "written EVIDENCE" (by the model of that run), or
+    "example ID MISTAKE" (what a check says to it; to the solution, for MISTAKE = solution).
     """
     text = path.read_text(encoding="utf-8").replace("\r\n", "\n")
     if "<!-- generated:" not in text:
         return None
     if len(_BLOCK.findall(text)) != text.count("<!-- generated:"):
         raise BuildError(f"{path.name} must end what is generated with <!-- end generated: NAME -->")
-    steps = {step.folder: step for step in load_course(root)}
 
     def write(match: re.Match[str]) -> str:
-        makers: dict[str, Callable[[], str]] = {
-            "exercises": lambda: exercise_tables(steps[path.parent.name]),
-            "steps": lambda: step_table(list(steps.values()), path),
-            "example": lambda: example(match["arguments"], root),
-        }
-        if match["name"] not in makers or (match["name"] == "exercises" and path.parent.name not in steps):
+        makers = _makers(path, root, match["arguments"])
+        if match["name"] not in makers:
             raise BuildError(f"{path} must ask for a table that can be made here, got {match['name']!r}")
         made = makers[match["name"]]().rstrip("\n")
         return f"{match['begin']}\n{made}\n\n{match['end']}"
 
     return _BLOCK.sub(write, text)
+
+
+def _makers(path: Path, root: Path, arguments: str) -> dict[str, Callable[[], str]]:
+    """Return what can be made on this page: that of a step on its README and its chapters only."""
+    steps = load_course(root)
+    makers: dict[str, Callable[[], str]] = {
+        "steps": lambda: step_table(list(steps), path),
+        "paths": lambda: path_table(steps),
+        "totals": lambda: totals(root),
+        "written": lambda: written(arguments, root),
+        "example": lambda: example(arguments, root),
+    }
+    for step in steps:
+        if path.parent == step.path or path in {source for source, _, _ in chapters(step)}:
+            makers["exercises"] = lambda step=step: exercise_tables(step)  # type: ignore[misc]
+            makers["goals"] = lambda step=step: goal_list(step, path)  # type: ignore[misc]
+    return makers
 
 
 def exercise_tables(step: Step) -> str:
@@ -78,6 +93,24 @@ def step_table(steps: list[Step], page: Path) -> str:
             f"| {step.number} | [{step.title}]({link}) | {step.question} | {len(core)} | {hours:.1f} |"
         )
     return "\n".join(["| Step | | The question | Exercises | Hours |", "|---|---|---|--:|--:|", *rows]) + "\n"
+
+
+def goal_list(step: Step, page: Path) -> str:
+    """Return what one can do at the end of the step, each line with links to the sections that ask for it."""
+    places: dict[str, tuple[str, str]] = {}
+    for source, _, _ in chapters(step):
+        chapter = "" if source == page else posixpath.relpath(source.as_posix(), page.parent.as_posix())
+        for section in sections(source.read_text(encoding="utf-8")):
+            number = re.match(r"\d+\.\d+[a-z]?\b", section.heading.text)
+            told = number[0] if number else section.heading.text
+            places |= dict.fromkeys(
+                (*section.asked, *section.checked), (told, f"{chapter}#{section.heading.anchor}")
+            )
+    lines = []
+    for goal in step.goals:
+        asked = sorted({places[name] for name in goal.asks if name in places})
+        lines.append(f"- {goal.text} ({', '.join(f'[{told}]({link})' for told, link in asked)})")
+    return "\n".join(lines) + "\n"
 
 
 def _targets(exercise: Exercise) -> str:

@@ -16,11 +16,12 @@ from typing import Any
 
 import torch
 
-from coursekit.compare import measure, run_distance, same_behavior
-from coursekit.loader import implementation, load_file, load_marked, reference_implementation
+from coursekit.dev.trails import trail_slips
+from coursekit.judging.compare import measure, run_distance, same_behavior
+from coursekit.judging.loader import implementation, load_file, load_marked, reference_implementation
+from coursekit.judging.runs import Run, decide_holds, run_probe
 from coursekit.probe import marked
 from coursekit.registry import Exercise, Milestone, Step
-from coursekit.runs import Run, decide_holds, run_probe
 from coursekit.source import forbidden_calls
 
 LEAST_MARGIN, MOST_SPREAD = 10.0, 0.1
@@ -111,6 +112,7 @@ class Trial:
         self._partial(want)
         if len(seeds) >= ENOUGH_SEEDS:
             self._tolerances(want)
+        self._trails(seeds)
         self._count()
         return self.row
 
@@ -178,6 +180,13 @@ class Trial:
         labels = [claim.label for claim in want.claims]
         if partial and not any(label.startswith(partial.until) for label in labels[1:]):
             self.row.slip("partial", f"must end at a claim behind the first, got {partial.until!r}")
+
+    def _trails(self, seeds: Sequence[int]) -> None:
+        """Note what is told wrongly of the values on the way."""
+        right = {"the solution" if f is None else f.__name__: self.built[f] for f in (None, *self.variants)}
+        wrong = {f.__name__: self.built[f] for f in (*self.known, *self.added) if f not in self.faulty}
+        for name, why in trail_slips(self.checks, self.item.id, self.reference, right, wrong, seeds):
+            self.row.slip(name, why)
 
     def _tolerances(self, want: Run) -> None:
         """Note tolerances that no right code needs."""

@@ -1,4 +1,5 @@
-"""Opens the course, runs its tests or says what this machine has: what `start.py` hands over to.
+"""Opens the course, shows its demo, runs its tests or says what this machine has: what `start.py` hands
+over to.
 
 Standard library only: it runs before anything is installed.
 """
@@ -14,10 +15,12 @@ import time
 
 from coursekit.lab import changes, doctor, environment
 from coursekit.lab.environment import ROOT, Stop, explain
+from coursekit.lab.place import step_to_open
+from coursekit.registry import RegistryError
 
 
 def step_folder(wanted: str) -> str:
-    """Return the folder of step `wanted`, such as "2" or its name; for "" the first with a tutorial."""
+    """Return the folder of step `wanted`, such as "2" or its name; for "" where the learner goes on."""
     folders = sorted(path.parent.name for path in ROOT.glob("step*_*/tutorial.ipynb"))
     number = wanted.removeprefix("step")
     fitting = [name for name in folders if name == wanted or name.startswith(f"step{number}_")]
@@ -27,7 +30,7 @@ def step_folder(wanted: str) -> str:
         )
     if not folders:
         raise Stop(f"No step in {ROOT} has a tutorial.ipynb: get the course anew, or run `course dev build`.")
-    return fitting[0] if wanted else folders[0]
+    return fitting[0] if wanted else step_to_open(ROOT) or folders[0]
 
 
 def become(python: str, *arguments: str) -> int:
@@ -63,14 +66,18 @@ def open_course(options: argparse.Namespace) -> int:
 
 
 def read_arguments(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
-    """Return the options and what goes to pytest; wrong usage ends with status 2 and a sentence."""
+    """Return the options and what is handed on to pytest or the demo; wrong usage ends with status 2."""
     parser = argparse.ArgumentParser(
         prog="start.py", allow_abbrev=False, description="Make the course's environment and open the course."
     )
     parser.add_argument(
-        "do", nargs="?", default="open", choices=["open", "test", "doctor"], help="default: open"
+        "do",
+        nargs="?",
+        default="open",
+        choices=["open", "demo", "install", "test", "doctor"],
+        help="default: open",
     )
-    parser.add_argument("--step", default="", help="the step to open, such as 2")
+    parser.add_argument("--step", default="", help="the step to open, such as 2 (default: where you go on)")
     parser.add_argument(
         "--port", type=int, default=0, help="the server's port (default: 8888, or the next free one)"
     )
@@ -80,10 +87,10 @@ def read_arguments(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]
     parser.add_argument("--teacher", action="store_true", help="keep nbgrader's menus and server extensions")
     parser.add_argument("--here", action="store_true", help="use the current environment instead of .venv")
     parser.add_argument("--yes", action="store_true", help="with --here: make the changes without asking")
-    if arguments[:1] == ["test"]:
-        # Everything else, even --port or -h, is pytest's.
+    if arguments[:1] in (["test"], ["demo"]):
+        # Everything else, even --port or -h, is pytest's or the demo's.
         ours = [word for word in arguments[1:] if word in ("--here", "--yes")]
-        return parser.parse_args(["test", *ours]), [word for word in arguments[1:] if word not in ours]
+        return parser.parse_args([arguments[0], *ours]), [word for word in arguments[1:] if word not in ours]
     return parser.parse_args(arguments), []
 
 
@@ -92,16 +99,22 @@ def main(arguments: list[str]) -> int:
     # A closed terminal or a scheduler ends pip too, so that the next start does not meet it still installing.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        options, for_pytest = read_arguments(arguments)
+        options, handed_on = read_arguments(arguments)
         if options.do == "doctor":
             return doctor.main()
         if options.do == "test":
-            return become(python_with(environment.TEST, options), "pytest", *for_pytest)
+            return become(python_with(environment.TEST, options), "pytest", *handed_on)
+        if options.do == "demo":
+            # A step registers a command of this name.
+            return become(python_with(environment.LEARN, options), "coursekit.cli.app", "demo", *handed_on)
+        if options.do == "install":
+            print(f"Everything is installed for {python_with(environment.LEARN, options)}.")
+            return 0
         return open_course(options)
     except KeyboardInterrupt:
         print(f"\nStopped. {environment.AGAIN}", file=sys.stderr)
         return 130
-    except Stop as stop:
+    except (Stop, RegistryError) as stop:
         print(stop, file=sys.stderr)
     except OSError as error:
         print(f"{explain(str(error))} {environment.AGAIN} ({error})", file=sys.stderr)

@@ -15,9 +15,12 @@ import urllib.request
 from pathlib import Path
 
 from coursekit.lab.doctor import FIRST_PORT, is_free
+from coursekit.lab.place import Place, place_in
+from coursekit.registry import RegistryError
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = Path(__file__).parent / "templates"
+EXTENSION = Path(__file__).parent / "extension"
 OWN = ROOT / ".course" / "jupyter"
 TRIES = 100  # ports
 
@@ -37,7 +40,7 @@ def choose_port(wanted: int) -> int:
     )
 
 
-def write_settings(step: str, is_teacher: bool) -> None:
+def write_settings(step: str, place: Place, is_teacher: bool) -> None:
     """Write JupyterLab's settings and the step's workspace from the templates into the course's folder."""
     from jupyterlab_server.workspaces_handler import WorkspacesManager
 
@@ -47,11 +50,14 @@ def write_settings(step: str, is_teacher: bool) -> None:
     page = json.loads((TEMPLATES / "page_config.json").read_text(encoding="utf-8"))
     if is_teacher:
         page["disabledExtensions"].remove("@jupyter/nbgrader")
+    page["coursePlace"] = place.to_json()
     (OWN / "lab" / "page_config.json").write_text(json.dumps(page), encoding="utf-8")
     shutil.copyfile(TEMPLATES / "overrides.json", OWN / "lab" / "overrides.json")
     shutil.copyfile(TEMPLATES / "ipython_kernel_config.json", profile / "ipython_kernel_config.json")
     # Written at each start, because JupyterLab keeps what a learner closed or moved in this same file.
-    workspace = (TEMPLATES / "workspace.json").read_text(encoding="utf-8").replace("STEP", step)
+    workspace = (TEMPLATES / "workspace.json").read_text(encoding="utf-8")
+    for word, name in (("STEP", step), ("NOTEBOOK", place.notebook), ("EXERCISE", place.file)):
+        workspace = workspace.replace(word, name)
     WorkspacesManager(str(OWN / "workspaces")).save(step, workspace)
 
 
@@ -76,6 +82,7 @@ def arguments_for_lab(port: int, token: str, step: str, has_browser: bool) -> li
         f"--LabApp.app_settings_dir={OWN / 'lab'}",
         f"--LabApp.user_settings_dir={OWN / 'settings'}",
         f"--LabApp.workspaces_dir={OWN / 'workspaces'}",
+        f"--LabApp.extra_labextensions_path={EXTENSION}",
         f"--LabApp.default_url=/lab/workspaces/{step}",
     ]
 
@@ -102,7 +109,7 @@ def run(options: argparse.Namespace) -> None:
     sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
     from jupyterlab.labapp import LabApp
 
-    write_settings(options.step, options.teacher)
+    write_settings(options.step, place_in(options.step), options.teacher)
     # Learners get only the extensions that the template names: nbgrader's would cost seconds at each start.
     LabApp.load_other_extensions = options.teacher
     told = (port, token, options.step, options.started or time.time())
@@ -123,7 +130,7 @@ def main() -> int:
     options = parser.parse_args()
     try:
         run(options)
-    except ValueError as error:
+    except (ValueError, RegistryError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from html import escape
 
+from coursekit.judging.verdict import Report, Status, Verdict
 from coursekit.registry import Step
+from coursekit.render.passing import meaning
+from coursekit.render.passing_html import onward_html, reference_html
 from coursekit.render.telling import (
     Part,
     credit,
@@ -20,7 +23,6 @@ from coursekit.render.telling import (
     tally,
     title_of,
 )
-from coursekit.verdict import Report, Status, Verdict
 
 _GROUND = {
     Status.PASSED: "#1b5e20",
@@ -54,7 +56,7 @@ def report_html(report: Report, step: Step) -> str:
         if first is not None:
             told.append(verdict_html(first, step))
         elif report.verdicts and not report.faults:
-            told.append(_part(Part("Next", report.verdicts[-1].next)))
+            told.append(onward_html(report.verdicts[-1], is_alone=False))
     return status_box("".join(told))
 
 
@@ -63,6 +65,12 @@ def verdict_html(verdict: Verdict, step: Step) -> str:
     points = f" ({credit(verdict)})" if credit(verdict) else ""
     title = f"{verdict.id} {title_of(step, verdict.id)}".rstrip()
     head = f"<p>{_badge(verdict.status)} <strong>{escape(title)}</strong>{escape(points)}"
+    passing = verdict.passing
+    if passing is not None:
+        said = [*meaning(passing), *(part for part in parts(verdict) if part.label != "Next")]
+        before = ", as before" if passing.again else ""
+        told = "".join(map(_part, said)) + reference_html(passing) + onward_html(verdict)
+        return f"{head}{before}</p>{told}"
     if verdict.location and verdict.status is not Status.PASSED:
         head += f" · <span style='{_MONO}'>{escape(shown(verdict.location))}</span>"
     return head + "</p>" + "".join(_part(part) for part in parts(verdict))
@@ -79,7 +87,7 @@ def sentence_html(sentence: str) -> str:
 
 
 def _badge(status: Status) -> str:
-    ground = f"background:{_GROUND[status]};color:#ffffff"
+    ground = f"background:{_GROUND[status]};color:#ffffff;white-space:nowrap"
     return f'<span style="{ground};padding:1px 8px;border-radius:3px;font-weight:bold">{status}</span>'
 
 

@@ -1,4 +1,5 @@
 // A question: fieldset and radio buttons, so that keyboards and screen readers know what to do with it.
+// Tab goes in, the number of a choice or the arrow keys choose, Enter answers, Escape leaves.
 let questions = 0;
 
 function withCode(element, text) {
@@ -18,32 +19,38 @@ function make(tag, className, text) {
   return text === undefined ? element : withCode(element, text);
 }
 
+function choiceOf(choice, index, group) {
+  const label = make("label");
+  const radio = make("input");
+  Object.assign(radio, { type: "radio", name: group, value: String(index) });
+  const number = make("span", "course-number", `${index + 1}.`);
+  // Read aloud with every choice it would only be in the way: the list says where one is.
+  number.setAttribute("aria-hidden", "true");
+  label.append(radio, number, withCode(make("span"), choice.text));
+  return { label, radio };
+}
+
 function render({ model, el }) {
   const group = `course-question-${questions++}-${Math.random().toString(36).slice(2)}`;
   const form = make("form", "course-question");
   const fieldset = make("fieldset");
   fieldset.append(make("legend", "", model.get("prompt")));
-  const radios = model.get("choices").map((choice, index) => {
-    const label = make("label");
-    const radio = make("input");
-    Object.assign(radio, { type: "radio", name: group, value: String(index) });
-    // JupyterLab would take the arrow keys for itself.
-    radio.dataset.lmSuppressShortcuts = "true";
-    label.append(radio, withCode(make("span"), choice.text));
-    fieldset.append(label);
-    return radio;
-  });
+  const made = model.get("choices").map((choice, index) => choiceOf(choice, index, group));
+  const radios = made.map(({ radio }) => radio);
   const button = make("button", "", "Answer");
   button.type = "submit";
-  button.dataset.lmSuppressShortcuts = "true";
+  // JupyterLab would take arrow keys, numbers and letters for itself.
+  for (const control of [...radios, button]) control.dataset.lmSuppressShortcuts = "true";
   const response = make("p", "course-response");
   response.setAttribute("role", "status");
-  fieldset.append(button, response);
+  const keys = make("p", "course-keys", `Keys: 1 to ${radios.length} choose, Enter answers.`);
+  fieldset.append(...made.map(({ label }) => label), button, keys, response);
   form.append(fieldset);
   el.append(form);
 
   function respond(index) {
     response.replaceChildren();
+    made.forEach(({ label }, other) => label.classList.toggle("course-answer", other === index));
     const choice = model.get("choices")[index];
     if (!choice) return;
     radios[index].checked = true;
@@ -60,6 +67,19 @@ function render({ model, el }) {
     respond(index);
     model.set("chosen", index);
     model.save_changes();
+  });
+  form.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
+    const radio = radios[Number(event.key) - 1];
+    if (radio) {
+      radio.checked = true;
+      radio.focus();
+    } else if (event.key === "Escape") {
+      // Back to the cell, where JupyterLab's own keys count again.
+      event.target.closest(".jp-Notebook, .jp-WindowedPanel-outer")?.focus();
+    } else return;
+    event.preventDefault();
+    event.stopPropagation();
   });
   const follow = () => respond(model.get("chosen"));
   model.on("change:chosen", follow);

@@ -1,8 +1,9 @@
-"""A question in a notebook: radio buttons and responses; a list where widgets cannot run."""
+"""A question in a notebook: radio buttons and responses; a list that folds open where widgets cannot run."""
 
 from __future__ import annotations
 
 import contextlib
+import re
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,13 @@ from typing import Any
 import anywidget
 import traitlets
 
-from coursekit import progress
+from coursekit.practice import progress
 from coursekit.registry import Question
+from coursekit.widgets import live
 
 
 class StaticQuestion:
-    """A question as text: prompt and choices, no answers. What exported pages and graders see."""
+    """A question as text: prompt and choices, no responses. What graders see."""
 
     def __init__(self, question: Question) -> None:
         self.question = question
@@ -30,7 +32,8 @@ class StaticQuestion:
 class QuestionWidget(anywidget.AnyWidget):
     """The question with its choices. `chosen` is the index of the answer, -1 before there is one.
 
-    Responses travel once, so that an answer is met at once even while a cell runs.
+    Responses travel once, so that an answer is met at once even while a cell runs. Where widgets cannot run,
+    each choice folds open to its response.
     """
 
     _esm = Path(__file__).with_name("question.js")
@@ -47,11 +50,11 @@ class QuestionWidget(anywidget.AnyWidget):
     def __repr__(self) -> str:
         return static_text(self.question)
 
-    def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         bundle = super()._repr_mimebundle_(**options)
-        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
-        static = {"text/plain": static_text(self.question), "text/html": static_html(self.question)}
-        return {**(data or {}), **static}, metadata
+        data, metadata = bundle if isinstance(bundle, tuple) else (bundle or {}, {})
+        html = folded_html(self.question, self.chosen)
+        return live.shown({**data, "text/plain": repr(self), "text/html": html}), metadata
 
 
 def make_question(question: Question, root: Path) -> QuestionWidget:
@@ -80,5 +83,23 @@ def static_text(question: Question) -> str:
 
 def static_html(question: Question) -> str:
     """Return prompt and choices as a list."""
-    items = "".join(f"<li>{escape(choice.text)}</li>" for choice in question.choices)
-    return f"<div><p><strong>Question:</strong> {escape(question.prompt)}</p><ol>{items}</ol></div>"
+    items = "".join(f"<li>{with_code(choice.text)}</li>" for choice in question.choices)
+    return f"<div><p><strong>Question:</strong> {with_code(question.prompt)}</p><ol>{items}</ol></div>"
+
+
+def folded_html(question: Question, chosen: int = -1) -> str:
+    """Return prompt and choices, each folded over its response; the answer that was given is open."""
+    items = "".join(
+        f"<li><details{' open' if number == chosen else ''}><summary>{with_code(choice.text)}"
+        f"{' (your answer)' if number == chosen else ''}</summary>{with_code(choice.response)}</details></li>"
+        for number, choice in enumerate(question.choices)
+    )
+    return (
+        f"<div><p><strong>Question:</strong> {with_code(question.prompt)}</p><ol>{items}</ol>"
+        "<p>Choose first, then open your choice.</p></div>"
+    )
+
+
+def with_code(text: str) -> str:
+    """Return text as HTML: what stands in back quotes as code, everything else as it is written."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))

@@ -9,8 +9,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from coursekit.judging.verdict import FileFault, Report, Status, Trail, Verdict
 from coursekit.registry import Step
-from coursekit.verdict import FileFault, Report, Status, Verdict
 
 # One thing at a time: what has been tried and does not stand comes before what is not begun.
 TRIED = (Status.FAILED, Status.ERROR, Status.NOT_ALLOWED, Status.TIMEOUT, Status.CRASHED)
@@ -66,8 +66,12 @@ def parts(verdict: Verdict) -> list[Part]:
     if verdict.where:
         told.append(Part("Where", verdict.where))
     told += _diagnosis(verdict)
+    if verdict.smallest:
+        # It comes with its own first line and is never folded away.
+        told.append(Part("", verdict.smallest, is_block=True))
+    if verdict.trail:
+        told.append(Part(trail_title(verdict.trail), trail_text(verdict.trail), is_block=True))
     if verdict.detail and verdict.status is Status.FAILED:
-        # The smallest failing input: it comes with its own first line and is never folded away.
         told.append(Part("", verdict.detail, is_block=True))
     elif verdict.detail:
         told.append(Part("In your code", verdict.detail, is_block=True, is_long=_is_long(verdict.detail)))
@@ -75,7 +79,22 @@ def parts(verdict: Verdict) -> list[Part]:
         told.append(
             Part("Your code printed", verdict.printed, is_block=True, is_long=_is_long(verdict.printed))
         )
+    if verdict.inside:
+        told.append(Part("To look inside", verdict.inside))
     return [*told, Part("Next", verdict.next)]
+
+
+def trail_title(trail: Trail) -> str:
+    """Return what stands above a trail: the values on the way, and under which conditions."""
+    return "On the way" + (f", {trail.title}" if trail.title else "")
+
+
+def trail_text(trail: Trail) -> str:
+    """Return a trail as lines in two columns, the first value that differs last and marked."""
+    width = max(len(link.name) for link in trail.links)
+    return "\n".join(
+        f"{'>' if link.differs else ' '} {link.name.ljust(width)}  {link.told}" for link in trail.links
+    )
 
 
 def _is_long(text: str) -> bool:
@@ -85,7 +104,10 @@ def _is_long(text: str) -> bool:
 def _diagnosis(verdict: Verdict) -> list[Part]:
     """Say which known mistake the values equal; where none, say that plainly, and never guess."""
     if verdict.mistake is not None:
-        return [Part("A known mistake gives exactly this", verdict.mistake.text)]
+        if verdict.mistake.is_all:
+            return [Part("A known mistake gives exactly this", verdict.mistake.text)]
+        more = "It explains what is checked here. Further on your code differs in something else, too."
+        return [Part("Up to here a known mistake gives exactly this", verdict.mistake.text), Part("", more)]
     if verdict.status is not Status.FAILED or not verdict.known_mistakes:
         return []
     known = verdict.known_mistakes

@@ -13,7 +13,9 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
+from coursekit.judging.verdict import Report, Status, Verdict
 from coursekit.registry import Step
+from coursekit.render.passing import meaning, onward_shown, reference_shown
 from coursekit.render.telling import (
     Part,
     credit,
@@ -25,7 +27,6 @@ from coursekit.render.telling import (
     tally,
     title_of,
 )
-from coursekit.verdict import Report, Status, Verdict
 
 # Color and symbol only repeat the word, which always stands beside them.
 _LOOKS = {
@@ -91,7 +92,7 @@ def render_report(report: Report, step: Step, encoding: str = "utf-8") -> Group:
     if first is not None:
         told += [Text(), render_verdict(first, step, encoding)]
     elif report.verdicts and not report.faults:
-        told.append(_part(Part("Next", report.verdicts[-1].next)))
+        told += onward_shown(report.verdicts[-1], is_alone=False)
     return Group(*told)
 
 
@@ -102,6 +103,13 @@ def render_verdict(verdict: Verdict, step: Step, encoding: str = "utf-8") -> Gro
     if points := credit(verdict):
         head.append(f"  ({points})")
     told: list[RenderableType] = [head]
+    passing = verdict.passing
+    if passing is not None:
+        if passing.again:
+            head.append(", as before")
+        said = [*meaning(passing), *(part for part in parts(verdict) if part.label != "Next")]
+        reference = [] if passing.again else reference_shown(passing)
+        return Group(head, *map(_part, said), *reference, *onward_shown(verdict))
     if verdict.location and verdict.status is not Status.PASSED:
         told.append(Indented(Text(shown(verdict.location), style="dim")))
     return Group(*told, *(_part(part) for part in parts(verdict)))

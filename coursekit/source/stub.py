@@ -166,4 +166,7 @@ def _raise(indent: str, sentence: tuple[str, str]) -> list[str]:
         return [one + "\n"]
     inner = f'{indent}    "{"".join(sentence)}"'
     parts = [inner] if len(inner) <= WIDTH else [f'{indent}    "{part}"' for part in sentence]
+    if len(parts[0]) > WIDTH:
+        what, colon, where = parts[0].partition(": ")
+        parts[:1] = [f'{what}{colon}"', f'{indent}    "{where}']
     return [line + "\n" for line in (f"{indent}raise NotImplementedError(", *parts, f"{indent})")]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
+from coursekit.widgets import live
 from coursekit.widgets.table import Table
 
 __all__ = ["LossPlot", "Table", "in_notebook", "loss_view"]
@@ -28,10 +29,10 @@ def in_notebook() -> bool:
 
 
 def loss_view(references: Mapping[str, float]) -> Any:
-    """Return what follows a training here: a LossPlot in a notebook, a progress bar elsewhere.
+    """Return what follows a training here: a LossPlot where widgets can run, a progress bar elsewhere.
 
     Both have `add(x, y, fraction, text)`, `stopped` and `finish(text)`.
     """
-    name = "LossPlot" if in_notebook() else "LossBar"
-    module = "loss_plot" if in_notebook() else "loss_bar"
+    is_live = in_notebook() and live.are_live()
+    name, module = ("LossPlot", "loss_plot") if is_live else ("LossBar", "loss_bar")
     return getattr(import_module(f"coursekit.widgets.{module}"), name)(references=dict(references))

@@ -32,5 +32,5 @@ class Table:
         )
         notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
         caption = f'<caption style="text-align:left">{escape(self.title)}</caption>'
-        table = f'<table style="min-width:34em">{caption}<tbody>{rows}</tbody></table>{notes}'
+        table = f'<table style="min-width:min(34em,100%)">{caption}<tbody>{rows}</tbody></table>{notes}'
         return {"text/html": table, "text/plain": str(self)}

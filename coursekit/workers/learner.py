@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import importlib.abc
@@ -10,13 +11,13 @@ import inspect
 import linecache
 import sys
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import CodeType, ModuleType, TracebackType
 from typing import Any
 
-from coursekit.runs import Raised
-from coursekit.tell import describe
-from coursekit.wire import freeze
+from coursekit.judging.runs import Raised
+from coursekit.judging.tell import describe
+from coursekit.judging.wire import freeze
 
 MAX_RETURNS = 60
 MAX_FRAMES = 6
@@ -71,6 +72,22 @@ def install(sources: Mapping[str, Source]) -> None:
         sys.modules.pop(name, None)
 
 
+@contextlib.contextmanager
+def imported_from(sources: Mapping[str, Source]) -> Iterator[None]:
+    """Let imports find the sources while the block runs; what was imported before stands as it did."""
+    before = {name: sys.modules.pop(name, None) for name in sources}
+    finder = SourceFinder(sources)
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+        for name, module in before.items():
+            sys.modules.pop(name, None)
+            if module is not None:
+                sys.modules[name] = module
+
+
 def record_returns(module: ModuleType, targets: Sequence[str]) -> list[str]:
     """Note what each target returns, call by call, in the list that comes back."""
     notes: list[str] = []
@@ -84,14 +101,31 @@ def record_returns(module: ModuleType, targets: Sequence[str]) -> list[str]:
 
 
 def _recorded(function: Any, notes: list[str]) -> Any:
+    is_method = "." in function.__qualname__
+
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        value = function(*args, **kwargs)
+        try:
+            value = function(*args, **kwargs)
+        except Exception as error:
+            if not getattr(error, "__notes__", None):
+                error.add_note(_called_with(function, args, kwargs, is_method))
+            raise
         if len(notes) < MAX_RETURNS:
             notes.append(f"{function.__name__} returned {describe(freeze(value))}")
         return value
 
     return call
+
+
+def _called_with(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any], is_method: bool) -> str:
+    """Return what a call that raised was made with: each argument by name, in a few words."""
+    try:
+        given = inspect.signature(function).bind(*args, **kwargs).arguments
+    except TypeError:
+        return f"{function.__qualname__} was called with other arguments than it takes"
+    told = [f"{name} = {describe(freeze(value))}" for name, value in list(given.items())[is_method:]]
+    return f"{function.__qualname__} was called with {', '.join(told) or 'no arguments'}"
 
 
 def tell_exception(error: BaseException, sources: Mapping[str, Source], stage: str) -> Raised:
@@ -118,6 +152,7 @@ def tell_exception(error: BaseException, sources: Mapping[str, Source], stage: s
     shown = told[-2 * MAX_FRAMES :]
     text = say(error)
     shown.append(f"{type(error).__name__}: {text}" if text else type(error).__name__)
+    shown += [str(note)[:MAX_TEXT] for note in getattr(error, "__notes__", ())[:MAX_FRAMES]]
     # What fails while the text is loaded is the learner's, even where no line of theirs has run.
     in_learner = stage == "module" or (bool(told) and (innermost_is_learner or line is not None))
     return Raised(type(error).__name__, text, "\n".join(shown), line, in_learner, stage)
@@ -148,14 +183,24 @@ def _own_syntax(source: Source) -> tuple[SyntaxError, int] | None:
     """Return the syntax error in the learner's lines alone, and its line in their file, if there is one."""
     lines = source.text.splitlines(keepends=True)
     own = [(text, number) for text, number in zip(lines, source.lines or ()) if number is not None]
+    error = _syntax_error(textwrap.dedent("".join(text for text, _ in own)))
+    return (error, own[min(error.lineno or 1, len(own)) - 1][1]) if error and own else None
+
+
+def _syntax_error(text: str) -> SyntaxError | None:
+    """Return the syntax error of a text, with its own line and column.
+
+    Under the name of a file that is there, Python would take both from that file, whose lines are others.
+    """
     try:
-        compile(textwrap.dedent("".join(text for text, _ in own)), source.filename, "exec", dont_inherit=True)
+        compile(text, "<text>", "exec", dont_inherit=True)
     except SyntaxError as error:
-        return error, own[min(error.lineno or 1, len(own)) - 1][1]
+        return error
     return None
 
 
 def _tell_syntax(error: SyntaxError, source: Source, stage: str) -> Raised:
+    error = _syntax_error(source.text) or error
     line = source.learner_line(error.lineno or 1)
     if line is None:
         # A string or bracket left open is noticed in a line of the course: look at the learner's alone.

@@ -27,6 +27,10 @@ from coursekit.workers.worker import Worker
 
 PRINTED = 4_000
 SPARES = 2
+# What the spares of one pool may hold together while they wait, in bytes, and what one is taken to hold
+# before one has been measured. There is always one: without it nothing could be judged.
+IDLE_MEMORY = 2**30
+UNMEASURED = 2**29
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ class Pool:
         self.fork = can_fork() if fork is None else fork
         self._lock = threading.Lock()
         self._workers: deque[Worker] = deque()
+        self._size = UNMEASURED
         self.warm()
 
     def __enter__(self) -> Pool:
@@ -62,8 +67,8 @@ class Pool:
         self.close()
 
     def warm(self) -> None:
-        """Start what is missing of the warm processes; returns at once."""
-        wanted = 1 if self.fork else SPARES
+        """Start what is missing of the warm processes, as IDLE_MEMORY has room; returns at once."""
+        wanted = 1 if self.fork else max(1, min(SPARES, IDLE_MEMORY // self._size))
         while len(self._workers) < wanted:
             self._workers.append(Worker(self.preload, self.fork))
 
@@ -100,6 +105,7 @@ class Pool:
         worker = self._workers.popleft()
         try:
             worker.wait_ready()
+            self._size = worker.resident() or UNMEASURED
             worker.send({"folder": str(folder), "seconds": seconds})
             self.warm()
             return supervise(worker.process.pid, worker.process.poll, seconds, memory)
@@ -110,6 +116,12 @@ class Pool:
         worker.close()
         self._workers.remove(worker)
         self.warm()
+
+    def resident(self) -> int:
+        """Wait until the warm workers are ready, and return what they hold together, in bytes."""
+        for worker in self._workers:
+            worker.wait_ready()
+        return sum(worker.resident() for worker in self._workers)
 
     def pids(self) -> list[int]:
         """Return the process ids of the warm workers."""
@@ -170,13 +182,13 @@ def pool_of(step: Step) -> Pool:
 
 # The wire needs NumPy: imported at last, while the worker is importing too, and not before it starts.
 def _write_job(folder: Path, job: dict[str, Any]) -> None:
-    from coursekit import wire
+    from coursekit.judging import wire
 
     wire.save(folder, "job", wire.freeze(job))
 
 
 def _outcome(folder: Path, end: End) -> Outcome:
-    from coursekit import wire
+    from coursekit.judging import wire
 
     printed = _read(folder / "printed.txt", PRINTED)
     fault = _read(folder / "fault.txt")
@@ -185,7 +197,12 @@ def _outcome(folder: Path, end: End) -> Outcome:
     try:
         return Outcome(end, wire.load(folder, "reply"), printed)
     except (FileNotFoundError, wire.WireError):
-        stack = _read(folder / "stack.txt") if end.how == "timeout" else ""
+        stack = _read(folder / "stack.txt")
+        if stack and end.how == "signal":
+            # The stack is noted when nine tenths of the time are spent, by C code that reads the frames of a
+            # running loop: it can crash on one that just changes. What there is to tell is the loop.
+            end = End("timeout")
+        stack = stack if end.how == "timeout" else ""
         return Outcome(end, None, printed, stack, _read(folder / "lost.txt"), (folder / "loaded").exists())
 
 

@@ -1,4 +1,4 @@
-"""What a job does inside a worker. The learner's file is loaded by `probe` and `cases`; the other tasks run
+"""What a job does inside a worker. The learner's file is loaded by `probe` and `look`; the other tasks run
 trusted code.
 
 A job is a dict: `task`, `root` and `step` of the course, `item`, `seed`, and what the task needs. The reply
@@ -18,21 +18,25 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from coursekit import wire
-from coursekit.loader import implementation, load_marked, reference_implementation
-from coursekit.probe import Claim, as_claims, marked
-from coursekit.registry import Exercise, Milestone, Step, load_step
-from coursekit.runs import (
+from coursekit.judging import wire
+from coursekit.judging.loader import implementation, load_marked, reference_implementation
+from coursekit.judging.runs import (
     Raised,
     Run,
+    chains_to_data,
     decide_holds,
     find_probe,
     frozen,
+    run_chains,
     run_from_data,
     run_probe,
     run_to_data,
     seeded,
 )
+from coursekit.probe import Claim, as_claims, marked
+from coursekit.registry import Exercise, Milestone, Step, load_step
+from coursekit.workers.hunted import loss_curve, show_mistakes
+from coursekit.workers.keyboard import take_away
 from coursekit.workers.learner import MAX_TEXT, Source, install, record_returns, say, tell_exception
 from coursekit.workers.watch import LOST
 
@@ -51,7 +55,7 @@ def perform(folder: Path) -> int:
     item = next(item for item in step.items if item.id == job["item"])
     checks = load_marked(step, "checks")
     task = TASKS[job["task"]]
-    if task not in (probe_learner, cases_of_learner):
+    if task not in (probe_learner, look_at_learner):
         wire.save(folder, "reply", task(job, step, item, checks))
         return 0
     process = os.getpid()
@@ -86,6 +90,7 @@ def probe_learner(job: dict[str, Any], step: Step, item: Any, checks: Sequence[M
     stack = os.open("stack.txt", os.O_WRONLY | os.O_CREAT, 0o600)
     loaded = Path("loaded").absolute()
     faulthandler.dump_traceback_later(0.9 * job["seconds"], file=stack)
+    take_away(sources[job["main"]].text)
     try:
         install(sources)
         module = importlib.import_module(job["main"])
@@ -99,20 +104,31 @@ def probe_learner(job: dict[str, Any], step: Step, item: Any, checks: Sequence[M
     return run_to_data(Run(tuple(claims), raised, tuple(notes)))
 
 
-def cases_of_learner(job: dict[str, Any], step: Step, item: Any, checks: Sequence[ModuleType]) -> Any:
-    """Run the item's small cases on the learner's text."""
-    install(_sources(job))
-    return _cases(importlib.import_module(job["main"]), item, checks)
+def look_at_learner(job: dict[str, Any], step: Step, item: Any, checks: Sequence[ModuleType]) -> Any:
+    """Run the item's small cases and its chains on the learner's text."""
+    sources = _sources(job)
+    take_away(sources[job["main"]].text)
+    install(sources)
+    m = importlib.import_module(job["main"])
+    cases = _cases(m, item, checks)
+    return {"cases": cases, "chains": chains_to_data(run_chains(checks, item.id, m, job["seed"]))}
 
 
 def reference(job: dict[str, Any], step: Step, item: Any, checks: Sequence[ModuleType]) -> dict[str, Any]:
-    """Run the item's probe and small cases on what it is compared with."""
+    """Run the item's probe, small cases and chains on what it is compared with."""
     m = reference_implementation(step, item, checks)
     notes = record_returns(m, item.targets) if isinstance(m, ModuleType) else []
     run = dataclasses.replace(run_probe(checks, item.id, m, job["seed"]), returns=tuple(notes))
     if run.raised:
         raise RuntimeError(f"the probe of {item.id} must run on the solution, got {run.raised}")
-    return {"run": run_to_data(decide_holds(checks, run, run)), "cases": _cases(m, item, checks)}
+    chains = run_chains(checks, item.id, m, job["seed"])
+    if broken := [chain.run.raised for chain in chains if chain.run.raised]:
+        raise RuntimeError(f"the chains of {item.id} must run on the solution, got {broken[0]}")
+    return {
+        "run": run_to_data(decide_holds(checks, run, run)),
+        "cases": _cases(m, item, checks),
+        "chains": chains_to_data(chains),
+    }
 
 
 def mistakes(
@@ -135,10 +151,12 @@ def decide(job: dict[str, Any], step: Step, item: Any, checks: Sequence[ModuleTy
 
 TASKS = {
     "probe": probe_learner,
-    "cases": cases_of_learner,
+    "look": look_at_learner,
     "reference": reference,
     "mistakes": mistakes,
     "decide": decide,
+    "shown": show_mistakes,
+    "curve": loss_curve,
 }
 
 
@@ -155,7 +173,7 @@ def _cases(m: Any, item: Exercise | Milestone, checks: Sequence[ModuleType]) -> 
                 if len(found) >= MAX_CASES:
                     break
         except BaseException as error:  # noqa: BLE001 - whatever ends a case is one of the outcomes compared
-            found.append({"inputs": None, "output": wire.Opaque(f"{type(error).__name__}: {say(error)}")})
+            found.append({"inputs": None, "raised": f"{type(error).__name__}: {say(error)}".rstrip(": ")})
     return found
 
 

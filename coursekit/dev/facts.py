@@ -1,0 +1,66 @@
+"""What pages say of the course in numbers and its own output: hours, the scoreboard's totals, a text."""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+from coursekit.dev.notebook import BuildError
+from coursekit.evidence import file_of
+from coursekit.registry import Step
+
+_TOTAL = re.compile(
+    r"^\| \| \*\*all exercises\*\* \| (\d+) of (\d+) \| (\d+) of \d+ \| (\d+) of (\d+) \|", re.M
+)
+
+
+def path_table(steps: Sequence[Step]) -> str:
+    """Return one row for each path through what there is: exercises and the sum of their minutes."""
+    exercises = [exercise for step in steps for exercise in step.exercises]
+    core = [exercise for exercise in exercises if exercise.trio == "model"]
+    paths = {"quick": [exercise for exercise in core if exercise.quick], "core": core, "all": exercises}
+    rows = [
+        f"| `course path {name}` | {len(chosen)} | {_time(sum(exercise.minutes for exercise in chosen))} |"
+        for name, chosen in paths.items()
+    ]
+    return "\n".join(["| Path | Exercises | Time |", "|---|--:|--:|", *rows]) + "\n"
+
+
+def _time(minutes: int) -> str:
+    """Return minutes as people say them: "40 min", "2 h 40 min"."""
+    hours, rest = divmod(minutes, 60)
+    return " ".join(part for part in (f"{hours} h" if hours else "", f"{rest} min" if rest else "") if part)
+
+
+def totals(root: Path) -> str:
+    """Return a sentence with the totals of the scoreboard, docs/checks.md, over all steps."""
+    page = root / "docs" / "checks.md"
+    found = _TOTAL.findall(page.read_text(encoding="utf-8")) if page.exists() else []
+    if not found:
+        raise BuildError("docs/checks.md must have totals, got none: course dev build --scoreboard")
+    rejected, mistakes, named, accepted, variants = (sum(map(int, column)) for column in zip(*found))
+    told = (
+        f"Of {mistakes} known wrong implementations, the checks reject {rejected} and name {named}. "
+        f"Of {variants} right ones in other styles, they accept {accepted}. "
+        "[The scoreboard](docs/checks.md) has a row for each exercise."
+    )
+    return textwrap.fill(told, 110) + "\n"
+
+
+def written(arguments: str, root: Path) -> str:
+    """Return the text that a model wrote at the end of a piece of evidence, how it came about, and where.
+
+    The evidence says the first two: `written = {"text": ..., "told": ...}`, in docs/evidence/NAME.json.
+    """
+    path = file_of(arguments.strip(), root)
+    try:
+        made = json.loads(path.read_text(encoding="utf-8"))
+        text, told, machine = made["written"]["text"], made["written"]["told"], made["machine"]
+        told = f"{told} ({machine['processor']}, {machine['cores']} cores, no GPU; {made['date']})"
+    except (OSError, ValueError, KeyError, TypeError):
+        name = path.relative_to(root).as_posix()
+        raise BuildError(f"{name} must hold a written text, got none: course evidence {path.stem}") from None
+    return f"{textwrap.indent(text.rstrip(), '    ')}\n\n{textwrap.fill(told, 110)}\n"
