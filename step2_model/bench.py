@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from coursekit import bench
-from coursekit.expected import PRACTICE_SEED
-from coursekit.judge import Judge
+from coursekit.judging.expected import PRACTICE_SEED
+from coursekit.judging.judge import Judge
+from coursekit.judging.verdict import Status
 from coursekit.registry import find_item
 from coursekit.render.html import report_html
 from coursekit.source import exercise_text
-from coursekit.verdict import Status
 
 EXERCISE = "2.3a"
 REPEATS = 7
@@ -30,10 +30,10 @@ import sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
-from coursekit.compare import run_distance
-from coursekit.loader import implementation, load_marked
+from coursekit.judging.compare import run_distance
+from coursekit.judging.loader import implementation, load_marked
 from coursekit.registry import find_item
-from coursekit.runs import run_probe
+from coursekit.judging.runs import run_probe
 
 HERE = Path(__file__).parent
 

@@ -54,6 +54,10 @@ def small_scores(m: Any) -> Any:
         yield {"q": a, "k": b}, m.attention_scores(a, b)
 
 
+# Many constants hide a key equally well; what a small case shows is what they have in common.
+SHOWN = {"shown": "the softmax of what you return"}
+
+
 def spread(masked: Any) -> Any:
     """Return the weights behind masked scores: whatever hides a key well enough gives the same."""
     is_scores = isinstance(masked, torch.Tensor) and masked.is_floating_point() and masked.dim() > 0
@@ -75,7 +79,10 @@ def causal_mask(m: Any, rng: Any) -> Any:
     fix_chance(rng)
     scores = rng.normal(2, 3, 5, 5)
     argument = scores.clone()
-    yield "query t spreads its weight over the keys 0 to t", spread(m.apply_causal_mask(argument))
+    yield (
+        "the softmax of what you return: query t spreads its weight over the keys 0 to t",
+        spread(m.apply_causal_mask(argument)),
+    )
     yield "the argument is left as it was: a new tensor is returned", argument
     yield (
         "no weight leaks to the future, however high it scores",
@@ -102,17 +109,20 @@ def causal_mask(m: Any, rng: Any) -> Any:
 
 @cases("2.3b")
 def small_masks(m: Any) -> Any:
+    """Outputs are shown as the weights that softmax makes of them."""
     for scores in (
         [[1.0]],
         [[1.0, 2.0], [3.0, 4.0]],
         [[1.0, 2.0]],
         [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]],
         [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]],
+        # Three new queries after two: here alone a window that is off by one either way shows as such.
+        [[0.0, 0.0, 0.0, 0.0, 0.0]] * 3,
     ):
         given = torch.tensor(scores)
-        yield {"scores": given}, spread(m.apply_causal_mask(given.clone()))
+        yield {"scores": given, **SHOWN}, spread(m.apply_causal_mask(given.clone()))
     large = torch.tensor([[-30.0, 30.0], [-30.0, -30.0]])
-    yield {"scores": large}, spread(m.apply_causal_mask(large.clone()))
+    yield {"scores": large, **SHOWN}, spread(m.apply_causal_mask(large.clone()))
 
 
 def unchanged(weights: torch.Tensor) -> torch.Tensor:
@@ -163,6 +173,7 @@ def small_mixtures(m: Any) -> Any:
         ([[0.0, 1.0], [2.0, 0.0]], [[1.0, 0.0], [0.0, 1.0]]),
         ([[0.0, 1.0, 2.0], [2.0, 0.0, 0.0]], [[1.0, 0.0], [0.0, 1.0], [2.0, 2.0]]),
         ([[100.0, 0.0]], [[2.0], [4.0]]),
+        ([[[0.0, 1.0], [2.0, 0.0]], [[1.0, 1.0], [0.0, 3.0]]], [[[1.0], [2.0]], [[3.0], [5.0]]]),
     ):
         given = torch.tensor(scores), torch.tensor(v)
         for name, dropout in (("leaves the weights", unchanged), ("squares the weights", squared)):

@@ -116,3 +116,18 @@ def small_heads(m: Any) -> Any:
         for x in ([[[1.0, 0.0]]], [[[1.0, 0.0], [0.0, 1.0]]], [[[1.0, 0.0], [0.0, 1.0], [1.0, -1.0]]]):
             inputs = {"x": torch.tensor(x), "n_head": n_head, **weights}
             yield inputs, layer(torch.tensor(x))
+    yield from small_heads_of_two(m)
+
+
+def small_heads_of_two(m: Any) -> Any:
+    """Yield cases of two heads with two features each, alone and after a past position in a cache."""
+    layer = m.CausalSelfAttention(build_config(m, n_embd=4, n_head=2))
+    weights = fill_whole(layer)
+    x = torch.tensor([[[1.0, 0.0, 0.0, 2.0], [0.0, 1.0, -1.0, 0.0]]])
+    yield {"x": x, "n_head": 2, **weights}, layer(x)
+    cache = m.KVCache()
+    keys = torch.tensor([[[[1.0, 0.0]], [[0.0, 2.0]]]])
+    values = torch.tensor([[[[3.0, 1.0]], [[-2.0, 5.0]]]])
+    cache.append(keys.clone(), values.clone())
+    inputs = {"x": x, "n_head": 2, "keys in the cache": keys, "values in the cache": values, **weights}
+    yield inputs, layer(x, cache)

@@ -12,6 +12,7 @@ from coursekit.probe import cases, check, equal, holds
 from step2_model.checks.observe import (
     DEEP,
     DROPOUT,
+    Affine,
     build,
     build_config,
     count_zeros,
@@ -115,6 +116,10 @@ def block(m: Any, rng: Any) -> Any:
 @cases("2.2")
 def small_block(m: Any) -> Any:
     layer = m.Block(build_config(m, n_embd=2, n_head=1))
-    weights = fill_whole(layer)
-    for x in ([[[0.0, 1.0]]], [[[0.0, 2.0], [1.0, 0.0]]]):
-        yield {"x": torch.tensor(x), **weights}, layer(torch.tensor(x))
+    layer.attn, layer.mlp = Affine(10.0), Affine(100.0)
+    with torch.no_grad():
+        layer.ln_2.weight.fill_(2.0)
+        layer.ln_2.bias.fill_(1.0)
+    parts = {"attn(y, c)": "10 y + c", "mlp(y)": "100 y", "ln_1": "gain 1, bias 0", "ln_2": "gain 2, bias 1"}
+    for x, cache in (([[[0.0, 2.0]]], None), ([[[0.0, 2.0], [3.0, 1.0]]], None), ([[[0.0, 2.0]]], 30.0)):
+        yield {"x": torch.tensor(x), "cache": cache, **parts}, layer(torch.tensor(x), cache)

@@ -74,6 +74,7 @@ def small_losses(m: Any) -> Any:
         ([three], [[0, NONE, 1]]),
         ([three, three], [[0, 1, 0], [0, 1, NONE]]),
         ([[[10000.0, 0.0], [0.0, 0.0]]], [[0, 1]]),
+        ([[[1.0, 0.0, 2.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]], [[2, NONE, 0]]),
     ):
         given = torch.tensor(logits), torch.tensor(labels)
         yield {"logits": given[0], "labels": given[1]}, m.next_token_loss(*(t.clone() for t in given))

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import nn
 
 from coursekit.probe import cases, check, equal, holds
 from step2_model.checks.observe import (
     DEEP,
     DROPOUT,
+    Affine,
     build,
     build_config,
     count_zeros,
@@ -69,7 +71,14 @@ def small_embeddings(m: Any) -> Any:
     model = m.GPT(build_config(m, vocab_size=3, block_size=4, n_layer=1, n_head=1, n_embd=2))
     fill_whole(model)
     weights = {f"{name}.weight": table.detach().clone() for name, table in tables(model).items()}
-    for ids, start in (([[0]], 0), ([[1]], 0), ([[1, 2]], 0), ([[0]], 1), ([[1, 2]], 2)):
+    for ids, start in (
+        ([[0]], 0),
+        ([[1]], 0),
+        ([[1, 2]], 0),
+        ([[0]], 1),
+        ([[1, 2]], 2),
+        ([[1, 2], [2, 0]], 1),
+    ):
         yield {"ids": torch.tensor(ids), "start": start, **weights}, model.embed(torch.tensor(ids), start)
 
 
@@ -98,12 +107,20 @@ def transform(m: Any, rng: Any) -> Any:
 
 @cases("2.4b")
 def small_transforms(m: Any) -> Any:
-    for n_layer in (1, 2):
-        model = m.GPT(build_config(m, n_layer=n_layer, n_head=1, n_embd=2))
-        fill_whole(model)
-        weights = {name: parameter.detach().clone() for name, parameter in parameters(model.h).items()}
-        for x in ([[[0.0, 1.0]]], [[[0.0, 2.0], [1.0, 0.0]]]):
-            yield {"x": torch.tensor(x), "n_layer": n_layer, **weights}, model.transform(torch.tensor(x))
+    doubling, adding = ("2 y + c", Affine(2.0)), ("y + 1 + c", Affine(1.0, 1.0))
+    for blocks, cache in (
+        ((doubling,), None),
+        ((doubling, adding), None),
+        ((adding, doubling, adding), None),
+        ((doubling, adding), [10.0, 20.0]),
+        # What the three caches bring counts four times, twice and once: any two orders differ.
+        ((adding, doubling, doubling), [10.0, 20.0, 30.0]),
+    ):
+        model = m.GPT(build_config(m, n_layer=len(blocks), n_head=1, n_embd=2))
+        model.h = nn.ModuleList(part for _, part in blocks)
+        told = {f"h[{i}](y, c)": text for i, (text, _) in enumerate(blocks)}
+        x = torch.tensor([[[1.0, 3.0]]])
+        yield {"x": x, "cache": cache, **told}, model.transform(x.clone(), cache)
 
 
 @check("2.4c")

@@ -44,6 +44,19 @@ def fill_cache(m: Any, rng: Any, *shape: int) -> Any:
     return cache
 
 
+class Affine(nn.Module):
+    """Stands for a part of a model: answers `factor` times what it reads, plus `shift`, plus the number that
+    it gets as its cache, if any; so that a small case can be computed in the head.
+    """
+
+    def __init__(self, factor: float, shift: float = 0.0) -> None:
+        super().__init__()
+        self.factor, self.shift = factor, shift
+
+    def forward(self, x: torch.Tensor, cache: Any = None) -> torch.Tensor:
+        return self.factor * x + self.shift + (0.0 if cache is None else cache)
+
+
 def silence(layer: nn.Linear) -> None:
     """Make a linear layer answer 0 to everything, so that only the rest is seen."""
     with torch.no_grad():

@@ -161,7 +161,7 @@ def empty_cache_is_false(self: Any, x: Tensor, cache: Any = None) -> Tensor:
     return x + self.mlp(self.ln_2(x))
 
 
-@mistake("2.2")
+@mistake("2.2", called="The block adds both answers to the caller's own tensor, with `x += ...`")
 def in_place(self: Any, x: Tensor, cache: Any = None) -> Tensor:
     """Your block changes the x that it was given: `x += ...` writes into the caller's tensor. Write x =
     x + ...: it makes a new one, and autograd still needs the old.
@@ -171,7 +171,7 @@ def in_place(self: Any, x: Tensor, cache: Any = None) -> Tensor:
     return x
 
 
-@mistake("2.2")
+@mistake("2.2", called="The block adds attention's answer, and it alone, to the caller's own tensor")
 def in_place_attention(self: Any, x: Tensor, cache: Any = None) -> Tensor:
     """Your block adds attention's answer to the caller's tensor: `x += ...` writes into the x that it
     was given. Write x = x + ...: it makes a new one, and autograd still needs the old.

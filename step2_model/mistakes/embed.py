@@ -41,14 +41,14 @@ def start_ignored(self: Any, ids: Tensor, start: int = 0) -> Tensor:
     return self.drop(self.wte(ids) + self.wpe(places(ids, 0)))
 
 
-@mistake("2.4a")
+@mistake("2.4a", called="The positions are one too high")
 def positions_from_one(self: Any, ids: Tensor, start: int = 0) -> Tensor:
     """Your positions are one too high: the first token stands at position 0 (at `start` after others)."""
     highest = self.wpe.num_embeddings - 1
     return self.drop(self.wte(ids) + self.wpe((places(ids, start) + 1).clamp(max=highest)))
 
 
-@mistake("2.4a")
+@mistake("2.4a", called="The positions run backwards")
 def positions_reversed(self: Any, ids: Tensor, start: int = 0) -> Tensor:
     """Your positions run backwards: the first of the T tokens has the lowest position, the last the
     highest.
@@ -89,7 +89,7 @@ def start_shifts_content(self: Any, ids: Tensor, start: int = 0) -> Tensor:
     return self.drop(self.wte(ids) + self.wpe(torch.arange(start, ids.shape[1])))
 
 
-@mistake("2.4a")
+@mistake("2.4a", called="The positions are counted from the end of block_size")
 def last_positions(self: Any, ids: Tensor, start: int = 0) -> Tensor:
     """Your positions are counted from the end of block_size: the first token must stand at position
     `start`.

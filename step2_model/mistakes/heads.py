@@ -84,7 +84,7 @@ def split_by_view(self: Any, x: Tensor, cache: Any = None) -> Tensor:
     return attention(self, x, cache, split=lambda s, t: t.reshape(t.shape[0], s.n_head, t.shape[1], -1))
 
 
-@mistake("2.3d")
+@mistake("2.3d", called="The heads take every H-th feature, at the split and again at the merge")
 def interleaved_heads(self: Any, x: Tensor, cache: Any = None) -> Tensor:
     """Your heads take every H-th feature: head h owns h, h + H, h + 2H ... It owns D features in a row,
     h·D to (h+1)·D: split C as (H D), not as (D H).
@@ -98,7 +98,7 @@ def interleaved_heads(self: Any, x: Tensor, cache: Any = None) -> Tensor:
     )
 
 
-@mistake("2.3d")
+@mistake("2.3d", called="The features are split as (D H), but merged as (H D)")
 def interleaved_split(self: Any, x: Tensor, cache: Any = None) -> Tensor:
     """Your features are split as (D H): head h takes every H-th feature. It owns D features in a row,
     h·D to (h+1)·D: split C as (H D).
@@ -106,7 +106,7 @@ def interleaved_split(self: Any, x: Tensor, cache: Any = None) -> Tensor:
     return attention(self, x, cache, split=lambda s, t: rearrange(t, "B T (D H) -> B H T D", H=s.n_head))
 
 
-@mistake("2.3d")
+@mistake("2.3d", called="The features are split as (H D), but merged as (D H)")
 def interleaved_merge(self: Any, x: Tensor, cache: Any = None) -> Tensor:
     """Your heads are merged as (D H), features first: c_proj expects head 0's D features, then head
     1's. Merge as (H D).

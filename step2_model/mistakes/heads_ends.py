@@ -50,7 +50,7 @@ def resid_dropout_twice(self: Any, x: Tensor, cache: Any = None) -> Tensor:
     return attention(self, x, cache, finish=lambda s, y: s.resid_dropout(finish(s, y)))
 
 
-@mistake("2.3d")
+@mistake("2.3d", called="The attention never applies attn_dropout")
 def no_attn_dropout(self: Any, x: Tensor, cache: Any = None) -> Tensor:
     """Your attention never applies attn_dropout: hand it to attend, which applies it to the weights."""
 
@@ -72,7 +72,7 @@ def resid_dropout_on_weights(self: Any, x: Tensor, cache: Any = None) -> Tensor:
     return attention(self, x, cache, mix=mix)
 
 
-@mistake("2.3d")
+@mistake("2.3d", called="The two dropouts are swapped")
 def swapped_dropouts(self: Any, x: Tensor, cache: Any = None) -> Tensor:
     """Your two dropouts are swapped: attn_dropout acts on the weights, resid_dropout on the result."""
 

@@ -74,7 +74,7 @@ def masked_after_softmax(self: Any, x: Tensor, cache: Any = None) -> Tensor:
     return attention(self, x, cache, mix=mix)
 
 
-@mistake("2.3d")
+@mistake("2.3d", called="The mask takes the new queries for the first of the S positions")
 def top_left_mask(self: Any, x: Tensor, cache: Any = None) -> Tensor:
     """Your mask takes the new queries for the first positions: with a cache they are the last T of S.
     This is what is_causal=True does when S > T; apply_causal_mask counts from the end.

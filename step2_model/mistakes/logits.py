@@ -32,7 +32,7 @@ def norm_of_last_block(self: Any, x: Tensor) -> Tensor:
     return self.h[-1].ln_2(x) @ self.wte.weight.T
 
 
-@mistake("2.4c")
+@mistake("2.4c", called="The final norm has no gains and no biases")
 def norm_without_gains(self: Any, x: Tensor) -> Tensor:
     """Your final norm has no gains and biases: they are learned and stand in ln_f. Call self.ln_f(x)."""
     return F.layer_norm(x, x.shape[-1:]) @ self.wte.weight.T

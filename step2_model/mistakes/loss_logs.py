@@ -55,7 +55,7 @@ def padded_log(logits: Tensor, labels: Tensor, eps: float) -> Tensor:
     return -(p + eps).log()[counted].mean()
 
 
-@mistake("2.4d")
+@mistake("2.4d", called="The loss adds 1e-9 to the probability, inside the logarithm")
 def eps_in_log(logits: Tensor, labels: Tensor) -> Tensor:
     """Your loss adds a small number inside the logarithm. It hides the overflow by capping the
     surprise, at 20.7 for 1e-9, and a model that is surer than that of something wrong gets no gradient.
@@ -63,7 +63,7 @@ def eps_in_log(logits: Tensor, labels: Tensor) -> Tensor:
     return padded_log(logits, labels, 1e-9)
 
 
-@mistake("2.4d")
+@mistake("2.4d", called="The loss adds 1e-8 to the probability, inside the logarithm")
 def larger_eps_in_log(logits: Tensor, labels: Tensor) -> Tensor:
     """Your loss adds a small number inside the logarithm. It hides the overflow by capping the
     surprise, at 18.4 for 1e-8, and a model that is surer than that of something wrong gets no gradient.

@@ -25,7 +25,7 @@ def no_mask(scores: Tensor) -> Tensor:
     return scores.clone()
 
 
-@mistake("2.3b")
+@mistake("2.3b", called="The mask hides each position from itself too")
 def hides_itself(scores: Tensor) -> Tensor:
     """Your mask hides each position from itself too: the diagonal belongs to what may be read. The
     first query would have nothing left to read, and softmax over nothing is NaN.
@@ -41,7 +41,7 @@ def off_by_one(scores: Tensor) -> Tensor:
     return scores.masked_fill(later(scores, 2), HIDDEN)
 
 
-@mistake("2.3b")
+@mistake("2.3b", called="The mask hides the keys before the query and shows those after it")
 def past_hidden(scores: Tensor) -> Tensor:
     """Your mask is the wrong way round: it hides the past and shows the future. Keep keys at or before
     the query (the lower triangle), hide those after it (the upper one).
@@ -50,7 +50,7 @@ def past_hidden(scores: Tensor) -> Tensor:
     return scores.masked_fill(torch.ones(T, S, dtype=torch.bool).tril(S - T - 1), HIDDEN)
 
 
-@mistake("2.3b")
+@mistake("2.3b", called="The mask hides the query's own key and those before it, and shows those after it")
 def readable_hidden(scores: Tensor) -> Tensor:
     """Your mask is inverted: minus infinity stands at the keys that may be read, and those of the
     future are left. A mask that is True where reading is allowed must be negated before masked_fill.

@@ -97,7 +97,7 @@ def gelu_without_half(self: Any, x: Tensor) -> Tensor:
     return self.dropout(self.c_proj(h * (1 + torch.tanh(math.sqrt(2 / math.pi) * (h + 0.044715 * h**3)))))
 
 
-@mistake("2.1")
+@mistake("2.1", called="The GELU lacks the cubic term inside tanh")
 def gelu_without_cube(self: Any, x: Tensor) -> Tensor:
     """Your GELU lacks the cubic term: inside tanh stands x + 0.044715 · x³. Without it the switch opens
     too slowly for large x.

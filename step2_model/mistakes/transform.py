@@ -158,7 +158,7 @@ def caches_reversed(self: Any, x: Tensor, cache: Any = None) -> Tensor:
     return through(self.h, x, caches_of(self, cache)[::-1])
 
 
-@mistake("2.4b")
+@mistake("2.4b", called="Each block gets the cache of its neighbor")
 def caches_shifted(self: Any, x: Tensor, cache: Any = None) -> Tensor:
     """Your blocks get their neighbor's cache: block i gets cache[i], not the one before or after."""
     caches = caches_of(self, cache)

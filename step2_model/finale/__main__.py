@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import importlib
-import re
 import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-import torch
-
 from coursekit.budget import Budget
 from coursekit.corpora import MissingCorpus
-from step2_model import finale
+from coursekit.loading import CannotLoad, load
+from coursekit.mine import whose
+from coursekit.registry import find_step
+from step2_model import finale, model_solution
+from step2_model.finale.device import HELP, NAMES, device_named
+from step2_model.finale.saving import FOLDER
 
-LEARNERS, REFERENCE = "step2_model.model_exercise", "step2_model.model_solution"
-STUB = re.compile(r"exercise (\S+)")
+LEARNERS = Path(model_solution.__file__).with_name("model_exercise.py")
 
 
 class CannotRun(Exception):
@@ -33,17 +33,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     try:
         budget = Budget(chosen.seconds, chosen.steps, finale.BUDGET.held_out_bytes).within_environment()
-        device = _device(chosen.device)
+        device = device_named(chosen.device)
     except ValueError as error:
         parser.error(str(error))
-    name = REFERENCE if chosen.solution else LEARNERS
     try:
-        _finale(_load(name), chosen, budget, device)
-    except (CannotRun, MissingCorpus) as error:
+        _finale(model_solution if chosen.solution else _learners(), chosen, budget, device)
+    except (CannotRun, CannotLoad, MissingCorpus) as error:
         print(error, file=sys.stderr)
         return 1
     except Exception as error:  # noqa: BLE001 - whatever the learner's code raises
-        print(_in_words(error, name), file=sys.stderr)
+        print(_in_words(error), file=sys.stderr)
         return 1
     return 0
 
@@ -58,43 +57,26 @@ def _parser() -> argparse.ArgumentParser:
     add("--seconds", type=float, default=most.seconds, help="train this long at most (%(default)s)")
     add("--steps", type=int, default=most.steps, help="train this many steps at most (%(default)s)")
     add("--seed", type=int, default=0, help="of the weights, the batches and the text written (%(default)s)")
-    add("--solution", action="store_true", help="train the reference in place of your GPT")
-    add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where to compute")
+    add("--solution", action="store_true", help="train the reference alone")
+    add("--device", choices=NAMES, default="auto", help=HELP)
     add("--prompt", default="def ", help="what the text begins with (%(default)r)")
-    add("--out", type=Path, default=finale.FOLDER, help="folder of the run that is kept (%(default)s)")
+    add("--out", type=Path, default=FOLDER, help="folder of the run that is kept (%(default)s)")
     return parser
 
 
-def _device(name: str) -> str:
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if name == "auto":
-        return next(device for device, is_there in there.items() if is_there)
-    if not there[name]:
-        has = ", ".join(device for device, is_there in there.items() if is_there)
-        raise ValueError(f"--device must be one that this machine has ({has}), got {name}")
-    return name
-
-
-def _load(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name != name:
-            raise
+def _learners() -> ModuleType:
+    """Return the learner's file as saved, the reference standing in for what has not passed."""
+    if not LEARNERS.exists():
         raise CannotRun(
-            "step2_model/model_exercise.py is missing: `course dev build` writes it anew. "
+            "step2_model/model_exercise.py is missing: `course reset step2` puts a fresh one there. "
             "To train the reference: --solution."
-        ) from None
-    except SyntaxError as error:
-        raise CannotRun(
-            f"step2_model/model_exercise.py cannot be read: {error.msg} in line {error.lineno}. "
-            "Mend that line, or train the reference with --solution."
-        ) from None
+        )
+    return load(LEARNERS, find_step("step2_model"))
 
 
 def _finale(module: ModuleType, chosen: argparse.Namespace, budget: Budget, device: str) -> None:
     run = finale.prepare(module, seed=chosen.seed, budget=budget, device=device)
-    print(run, flush=True)
+    print(run, whose(module), sep="\n", flush=True)
     finale.train(run)
     print(f"Measuring on {len(run.sample)} held-out files ...", flush=True)
     print(finale.compare(run), end="\n\n", flush=True)
@@ -108,18 +90,15 @@ def _finale(module: ModuleType, chosen: argparse.Namespace, budget: Budget, devi
     )
 
 
-def _in_words(error: Exception, name: str) -> str:
+def _in_words(error: Exception) -> str:
     """Return what the learner's code raised, with the line it happened in, and the next step; no frame
     of ours.
     """
-    unfinished = STUB.search(str(error)) if isinstance(error, NotImplementedError) else None
-    if unfinished:
-        number = unfinished.group(1)
-        return (
-            f"The finale trains your own GPT, and exercise {number} is not written yet. Finish it in "
-            f"step2_model/model_exercise.py, or put the solution in with `course solve {number}` "
-            "(marked as not earned). To see the reference train: --solution."
-        )
-    own = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).stem in name]
-    where = f" in line {own[-1].lineno} ({own[-1].name}) of {Path(own[-1].filename).name}" if own else ""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if Path(frame.filename) == LEARNERS]
+    where = f" in line {own[-1].lineno} ({own[-1].name}) of {LEARNERS.name}" if own else ""
     return f"Your GPT stopped with {type(error).__name__}{where}: {error}\nNext: course check step2_model"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

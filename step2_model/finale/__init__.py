@@ -7,10 +7,8 @@ In a notebook: `run = prepare(mine)`, then `train(run)`, `compare(run)`, `write(
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
@@ -20,15 +18,28 @@ from torch import nn
 from coursekit.budget import Budget
 from coursekit.corpora import Corpus, TextFile, baselines, join
 from coursekit.corpora.python import python_library
-from coursekit.registry import COURSE_ROOT
+from coursekit.mine import named
 from coursekit.widgets import Table, loss_view
-from step2_model import training
-from step2_model.scoring import as_ids, bits_per_byte, looks_ahead
-from step2_model.writing import as_text, sample
+from step2_model.finale import training
+from step2_model.finale.saving import save
+from step2_model.finale.scoring import as_ids, bits_per_byte, looks_ahead
+from step2_model.finale.writing import as_text, sample
 
+__all__ = [
+    "BUDGET",
+    "GZIP",
+    "SHAPE",
+    "Run",
+    "compare",
+    "evidence",
+    "measure",
+    "prepare",
+    "save",
+    "train",
+    "write",
+]
 BUDGET = Budget(seconds=180, steps=6_000, held_out_bytes=400_000)
 SHAPE = {"vocab_size": 256, "block_size": 128, "n_layer": 2, "n_head": 2, "n_embd": 128}
-FOLDER = COURSE_ROOT / "runs" / "step2-finale"
 GZIP = "gzip -9, one stream"
 
 
@@ -47,7 +58,13 @@ class Run:
     device: str
     history: list[training.Step] = field(default_factory=list)
     ended: str = "not trained"
+    rates: tuple[float, float] = training.RATES
     levels: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What the model is called, which says how much of it is the learner's."""
+        return named(self.module, "GPT")
 
     @property
     def before(self) -> bytes:
@@ -61,7 +78,7 @@ class Run:
             ("to train on", f"{len(train):,} bytes in {len(self.corpus.train)} files"),
             ("held out", f"{len(held_out):,} bytes in {len(self.corpus.held_out)} files"),
             ("of these measured on", f"{len(join(self.sample)):,} bytes in {len(self.sample)} files"),
-            ("your GPT", f"{sum(p.numel() for p in self.model.parameters()):,} parameters"),
+            (self.name, f"{sum(p.numel() for p in self.model.parameters()):,} parameters"),
         ]
         notes = [f"Measured on: {', '.join(file.name for file in self.sample)}"]
         return Table("The source of Python's standard library, split by file", rows, notes)
@@ -124,7 +141,7 @@ def train(run: Run, view: Callable[[dict[str, float]], Any] = loss_view) -> None
     run.model(probe, labels=probe)
     run.history, run.ended, run.levels = [], "stopped", {}
     curve = view({"bigram": run.baselines["bigram"], GZIP: run.baselines[GZIP]})
-    steps = training.train(run.model, as_ids(run.before), run.budget, seed=run.seed)
+    steps = training.train(run.model, as_ids(run.before), run.budget, seed=run.seed, rates=run.rates)
     with contextlib.closing(steps):
         try:
             for step in steps:
@@ -147,7 +164,7 @@ def _progress(step: training.Step) -> str:
 
 def measure(run: Run) -> dict[str, float]:
     """Return the bits per byte of the model and of what it has to beat, all over the same held-out bytes."""
-    run.levels = {"your GPT": bits_per_byte(run.model, join(run.sample), run.before), **run.baselines}
+    run.levels = {run.name: bits_per_byte(run.model, join(run.sample), run.before), **run.baselines}
     return run.levels
 
 
@@ -156,13 +173,14 @@ def compare(run: Run) -> Table:
     levels = measure(run)
     rows = sorted(levels.items(), key=lambda row: row[1])
     size = len(join(run.sample))
-    change = 1 - levels["your GPT"] / levels[GZIP]
-    notes = [f"Your GPT needs {abs(change):.1%} {'fewer' if change > 0 else 'more'} bits than gzip -9."]
+    change = 1 - levels[run.name] / levels[GZIP]
+    name = run.name[0].upper() + run.name[1:]
+    notes = [f"{name} needs {abs(change):.1%} {'fewer' if change > 0 else 'more'} bits than gzip -9."]
     if not run.history:
-        notes = ["Your GPT has not been trained yet."]
+        notes = [f"{name} has not been trained yet."]
     if looks_ahead(run.model):
         notes = [
-            "Your GPT's predictions change with the bytes that come after them: its number is not one of a "
+            "This model's predictions change with the bytes that come after them: its number is not one of a "
             'prediction. Next: check("2.3b"), the causal mask.'
         ]
     context = run.config.block_size // 2
@@ -182,29 +200,14 @@ def write(run: Run, prompt: str, length: int = 400, temperature: float = 0.8, se
     print(flush=True)
 
 
-def save(run: Run, folder: Path = FOLDER) -> Path:
-    """Write model.safetensors, config.json and metrics.jsonl, in place of an earlier run's, and return the
-    folder.
-
-    The last line of metrics.jsonl holds what `measure` last found, bits per byte on the held-out sample.
-    """
-    from safetensors.torch import save_file
-
-    folder.mkdir(parents=True, exist_ok=True)
-    weights = {name: weight.detach().cpu().contiguous() for name, weight in run.model.state_dict().items()}
-    save_file(weights, folder / "model.safetensors")
-    (folder / "config.json").write_text(json.dumps(asdict(run.config), indent=2) + "\n", encoding="utf-8")
-    lines = [json.dumps(asdict(step)) for step in run.history]
-    lines.append(json.dumps({"seed": run.seed, "ended": run.ended, "bits_per_byte": run.levels}))
-    (folder / "metrics.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return folder
-
-
 def evidence(budget: Budget = BUDGET, seeds: tuple[int, ...] = (0, 1), **settings: Any) -> dict[str, Any]:
-    """Train the reference with each seed and return what came out and whether each claim holds."""
+    """Train the reference with each seed and return what came out, whether each claim holds, and what the
+    first of them writes.
+    """
     from step2_model import model_solution
 
     results: list[dict[str, Any]] = []
+    text: dict[str, str] = {}
     for seed in seeds:
         run = prepare(model_solution, seed=seed, budget=budget, **settings)
         train(run)
@@ -212,21 +215,35 @@ def evidence(budget: Budget = BUDGET, seeds: tuple[int, ...] = (0, 1), **setting
         print(compare(run), flush=True)
         levels = {name: round(bits, 4) for name, bits in run.levels.items()}
         results.append({"seed": seed, "ended": run.ended, **took, "bits_per_byte": levels})
+        text = text or _written(run)
     levels_of = [result["bits_per_byte"] for result in results]
     claims = {
         "the GPT needs at least 5 % fewer bits per byte than gzip -9": all(
-            levels["your GPT"] <= 0.95 * levels[GZIP] for levels in levels_of
+            levels[run.name] <= 0.95 * levels[GZIP] for levels in levels_of
         ),
         "the GPT needs fewer bits per byte than a bigram": all(
-            levels["your GPT"] < levels["bigram"] for levels in levels_of
+            levels[run.name] < levels["bigram"] for levels in levels_of
         ),
         "training takes at most 180 s": all(result["seconds"] <= 181 for result in results),
     }
     files = [file.name for file in run.sample]
-    return {"seeds": list(seeds), "results": results, "claims": claims, "held_out_files": files}
+    return {
+        "seeds": list(seeds),
+        "results": results,
+        "claims": claims,
+        "held_out_files": files,
+        "written": text,
+    }
 
 
-if __name__ == "__main__":
-    from step2_model.finale_command import main
-
-    raise SystemExit(main())
+def _written(run: Run, prompt: str = "def ", length: int = 600) -> dict[str, str]:
+    """Return what the trained model writes after the prompt, in whole lines, and how it came about."""
+    stream = sample(run.model, prompt.encode(), length, torch.Generator().manual_seed(0))
+    text = prompt + "".join(as_text(stream))
+    text = text.rpartition("\n")[0] or text
+    size, last = sum(p.numel() for p in run.model.parameters()), run.history[-1]
+    told = (
+        f"Written by the reference GPT of this step, {size:,} parameters, one byte at a time, after "
+        f"{last.step:,} steps of training in {last.seconds:.0f} s; first draw of seed 0, temperature 0.8."
+    )
+    return {"text": text, "told": told}

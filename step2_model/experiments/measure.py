@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from step2_model.ablation import start_large
+from step2_model.experiments.ablation import start_large
 
 
 def fit_wave(activation: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor, Tensor]:

@@ -7,27 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from step2_model import measure
-
-# The palette of Okabe and Ito stays apart for every common kind of color blindness; line styles repeat it.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-STYLES = ("-", "--", "-.", ":")
-MARKERS = "os^D"
-
-
-def canvas(columns: int = 1, width: float = 7.0, height: float = 3.0) -> tuple[Figure, list[Axes]]:
-    """Return a white figure with `columns` axes side by side, open at the top and at the right."""
-    figure = Figure(figsize=(width, height), facecolor="white", layout="constrained")
-    axes = list(figure.subplots(1, columns, squeeze=False)[0])
-    for ax in axes:
-        ax.set_facecolor("white")
-        ax.spines[["top", "right"]].set_visible(False)
-    return figure, axes
+from coursekit.widgets.canvas import COLORS, MARKERS, STYLES, canvas
+from step2_model.experiments import measure
 
 
 def smooth(values: Sequence[float], width: int = 10) -> Tensor:

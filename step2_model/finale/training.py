@@ -18,9 +18,10 @@ from torch.overrides import TorchFunctionMode
 
 from coursekit.budget import Budget
 
-MATRIX_RATE = 0.05
-OTHER_RATE = 0.02
+# Peak learning rates: of Muon, for the matrices inside the blocks, and of AdamW, for everything else.
+RATES = (0.05, 0.02)
 WARMUP = 0.02
+BATCH = 8
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class FullPrecision(TorchFunctionMode):
         return args[0].clone() if func is Tensor.bfloat16 else func(*args, **(kwargs or {}))
 
 
-def optimizers(model: nn.Module) -> list[torch.optim.Optimizer]:
+def optimizers(model: nn.Module, rates: tuple[float, float] = RATES) -> list[torch.optim.Optimizer]:
     """Return Muon for the matrices inside the blocks and AdamW for everything else.
 
     Muon makes all directions of a matrix's update equally large, which suits matrices that map features to
@@ -70,8 +71,8 @@ def optimizers(model: nn.Module) -> list[torch.optim.Optimizer]:
         is_hidden_matrix = parameter.ndim == 2 and name.startswith("h.")
         (matrices if is_hidden_matrix else others).append(parameter)
     return [
-        torch.optim.Muon(matrices, lr=MATRIX_RATE, weight_decay=0.01),
-        torch.optim.AdamW(others, lr=OTHER_RATE, betas=(0.9, 0.95), weight_decay=0.0),
+        torch.optim.Muon(matrices, lr=rates[0], weight_decay=0.01),
+        torch.optim.AdamW(others, lr=rates[1], betas=(0.9, 0.95), weight_decay=0.0),
     ]
 
 
@@ -83,7 +84,13 @@ def rate(fraction: float) -> float:
 
 
 def train(
-    model: Any, ids: Tensor, budget: Budget, *, seed: int = 0, batch_size: int = 8
+    model: Any,
+    ids: Tensor,
+    budget: Budget,
+    *,
+    seed: int = 0,
+    batch_size: int = BATCH,
+    rates: tuple[float, float] = RATES,
 ) -> Generator[Step, None, None]:
     """Train the model on windows of `ids` until the budget is used up, one `Step` per optimizer step.
 
@@ -93,7 +100,7 @@ def train(
     """
     generator = torch.Generator().manual_seed(seed)
     device = next(model.parameters()).device
-    both = optimizers(model)
+    both = optimizers(model, rates)
     peaks = [optimizer.param_groups[0]["lr"] for optimizer in both]
     start = time.perf_counter()
     fraction, step = 0.0, 0
