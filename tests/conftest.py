@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import textwrap
 import uuid
 from collections.abc import Callable, Iterator
@@ -14,6 +15,8 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Every process of this run carries it, so that tests can tell what is left of theirs.
 os.environ["COURSE_TEST_RUN"] = uuid.uuid4().hex
+# A shell's background job starts with Ctrl-C ignored and hands that on to its children, which the tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 TOY = Path(__file__).parent / "toy"
 STEP2 = Path(__file__).parent.parent / "step2_model"
 
@@ -74,7 +77,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
 @pytest.fixture(scope="session")
 def judge(toy: Toy, pool: Any) -> Any:
     """A judge of the toy course with the practice seed and a store."""
-    from coursekit.judge import Judge
+    from coursekit.judging.judge import Judge
 
     return Judge(root=toy.root, pool=pool)
 

@@ -7,7 +7,8 @@ import math
 import pytest
 import torch
 
-from step2_model import ablation, measure, model_solution
+from step2_model import model_solution
+from step2_model.experiments import ablation, measure
 
 
 def no_mask(scores: torch.Tensor) -> torch.Tensor:

@@ -15,9 +15,9 @@ from coursekit.dev import trials
 from coursekit.dev.audit import audit, audit_all
 from coursekit.dev.scoreboard import margin_text, markdown
 from coursekit.dev.trials import FAR, Row, audit_item
-from coursekit.loader import load_file
+from coursekit.judging.loader import load_file
+from coursekit.practice.selection import WrongUsage
 from coursekit.registry import COURSE_ROOT, Step, load_course, load_step
-from coursekit.selection import WrongUsage
 
 HEAD = """
 import math

@@ -12,11 +12,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coursekit.compare import compare, measure, run_distance, same_behavior, value_distance
+from coursekit.judging.compare import compare, measure, run_distance, same_behavior, value_distance
+from coursekit.judging.runs import Raised, Run, decide_holds, frozen, run_from_data, run_to_data
+from coursekit.judging.smallest import named
+from coursekit.judging.tell import describe
+from coursekit.judging.wire import Array, Opaque, freeze
 from coursekit.probe import Claim, at_most, equal, holds, law
-from coursekit.runs import Raised, Run, decide_holds, frozen, run_from_data, run_to_data
-from coursekit.tell import describe, print_whole
-from coursekit.wire import Array, Opaque, freeze
 
 NAN, INF = math.nan, math.inf
 
@@ -319,4 +320,19 @@ def test_a_whole_number_too_long_to_write_has_its_size() -> None:
 
 
 def test_a_large_tensor_is_not_printed_whole() -> None:
-    assert len(print_whole(freeze(torch.zeros(1000, 1000)))) < 2000
+    assert len(named("x = ", freeze(torch.zeros(1000, 1000)))) < 2000
+
+
+@pytest.mark.parametrize(
+    ("want", "got", "told"),
+    [
+        ([1, 2], [1], ("[1]", "[1, 2]")),
+        ([(97, 98)], [], ("[]", "[(97, 98)]")),
+        (["a", " b"], ["a b"], ("['a b']", "['a', ' b']")),
+        ([None], [], ("[]", "1 values")),
+        (list(range(100)), [0], ("[0]", "100 values")),
+    ],
+)
+def test_rows_of_unequal_length_are_told_whole_where_they_are_short(want: Any, got: Any, told: Any) -> None:
+    difference = value_distance(want, got, 1e-5)
+    assert (difference.got, difference.expected) == told

@@ -8,14 +8,18 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
 from coursekit.dev.markdown import headings
+from coursekit.dev.notebook import chapters
 from coursekit.registry import COURSE_ROOT, load_course
 
 STEPS = [step for step in load_course() if (COURSE_ROOT / step.tutorial).exists()]
-WRITE_UPS = sorted((COURSE_ROOT / "docs").glob("step*/*.md"))
+CHAPTERS = [(step, *chapter) for step in STEPS for chapter in chapters(step)]
+NAMES = [f"{step.folder}-{trio}" for step, _, _, trio in CHAPTERS]
+WRITE_UPS = sorted([*COURSE_ROOT.glob("docs/step*/*.md"), *COURSE_ROOT.glob("docs/components/*.md")])
 BUDGET = "seconds=4,steps=6,bytes=4000"
 
 
@@ -58,10 +62,13 @@ def test_a_write_up_has_code_that_asserts_and_goes_from_problem_to_further_readi
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.folder)
 def test_the_chapter_asks_every_question_once_and_checks_every_exercise_once(step: Any) -> None:
-    code = "\n".join(blocks(COURSE_ROOT / step.tutorial))
-    core = [item.id for item in step.items if item.trio == "model"]
-    assert sorted(re.findall(r'^ask\("(.+?)"\)$', code, re.MULTILINE)) == sorted(q.id for q in step.questions)
-    assert re.findall(r'^check\("(.+?)"\)$', code, re.MULTILINE) == core
+    asked: list[str] = []
+    for source, _, trio in chapters(step):
+        code = "\n".join(blocks(source))
+        asked += re.findall(r'^ask\("(.+?)"\)$', code, re.MULTILINE)
+        items = [item.id for item in step.items if item.trio == trio]
+        assert re.findall(r'^check\("(.+?)"\)$', code, re.MULTILINE) == items
+    assert sorted(asked) == sorted(question.id for question in step.questions)
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.folder)
@@ -75,7 +82,7 @@ def test_each_question_has_one_right_choice_and_a_different_response_to_each(ste
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.folder)
 def test_each_main_section_asks_at_least_three_questions(step: Any) -> None:
-    text = (COURSE_ROOT / step.tutorial).read_text(encoding="utf-8")
+    text = "\n".join(source.read_text(encoding="utf-8") for source, _, _ in chapters(step))
     asked: dict[str, int] = {}
     for section in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
         if number := re.match(r"\d+\.\d+", section):
@@ -91,26 +98,54 @@ def test_the_right_choice_is_not_always_at_the_same_place(step: Any) -> None:
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.folder)
-def test_every_figure_is_shown_with_a_text_that_stands_for_it(step: Any) -> None:
-    for block in blocks(COURSE_ROOT / step.tutorial):
+def test_the_right_choice_is_not_the_longest_more_often_than_by_chance(step: Any) -> None:
+    longest = [
+        max(question.choices, key=lambda choice: len(choice.text)).right for question in step.questions
+    ]
+    assert sum(longest) <= 0.4 * len(longest), f"{sum(longest)} of {len(longest)}"
+
+
+@pytest.mark.parametrize("picture", sorted((COURSE_ROOT / "docs/images").glob("*.svg")), ids=lambda p: p.stem)
+def test_a_drawing_has_a_title_and_a_description_and_looks_of_its_own_in_the_dark(picture: Path) -> None:
+    root = ElementTree.parse(picture).getroot()
+    names = {element.get("id"): element for element in root.iter() if element.get("id")}
+    assert root.get("role") == "img"
+    assert all(names[name].text for name in root.get("aria-labelledby", "none").split())
+    text = picture.read_text(encoding="utf-8")
+    assert "prefers-color-scheme: dark" in text
+    assert "http" not in text.replace("http://www.w3.org/2000/svg", "")
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=NAMES)
+def test_every_figure_says_who_computed_it(chapter: Any) -> None:
+    for block in blocks(chapter[1]):
+        # Where a cell needs exercises, the line beneath it says whose code it was.
+        if "show(\n" in block and "with needs(" not in block:
+            assert re.search(r'caption=f?"[^"]*Computed ', block), block
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=NAMES)
+def test_every_figure_is_shown_with_a_text_that_stands_for_it(chapter: Any) -> None:
+    for block in blocks(chapter[1]):
         assert block.count("show(\n") + block.count("show(f") == block.count("alt="), block
 
 
-def run_notebook(folder: Path, monkeypatch: pytest.MonkeyPatch, solved: bool) -> list[Any]:
-    """Run the chapter of step 2 beside a stub or the solution, all cells, and return the code cells."""
+def run_notebook(chapter: Any, folder: Path, monkeypatch: pytest.MonkeyPatch, solved: bool) -> list[Any]:
+    """Run a chapter beside stubs or solutions, all cells, and return the code cells."""
     import nbformat
     from nbclient import NotebookClient
 
     from coursekit.dev.notebook import notebook_text
     from coursekit.source import exercise_text, stub_text
 
-    step = next(step for step in STEPS if step.folder == "step2_model")
+    step, page, path, _ = chapter
     work = folder / step.folder
     work.mkdir()
-    source = (step.path / "model_solution.py").read_text(encoding="utf-8")
-    text = (exercise_text if solved else stub_text)(source, step, "model")
-    (work / "model_exercise.py").write_text(text, encoding="utf-8")
-    built = notebook_text(COURSE_ROOT / step.tutorial, step.path / "tutorial.ipynb", step)
+    for _, _, trio in chapters(step):
+        file, solution = step.trio_files(trio)
+        text = (exercise_text if solved else stub_text)(solution.read_text(encoding="utf-8"), step, trio)
+        (work / file.name).write_text(text, encoding="utf-8")
+    built = notebook_text(page, path, step)
     notebook = nbformat.reads(built, as_version=4)
     monkeypatch.setenv("COURSE_BUDGET", BUDGET)
     monkeypatch.setenv("PYTHONPATH", str(COURSE_ROOT))
@@ -124,23 +159,29 @@ def shown(cell: Any) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=NAMES)
 def test_run_all_with_an_untouched_file_reaches_the_last_cell_with_nothing_passed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    chapter: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cells = run_notebook(tmp_path, monkeypatch, solved=False)
+    cells = run_notebook(chapter, tmp_path, monkeypatch, solved=False)
     assert cells[-1].execution_count == len(cells)
     checks = [cell for cell in cells if cell.source.startswith("check(")]
     assert not [cell.source for cell in checks if "passed  " in shown(cell) or "✓" in shown(cell)]
-    with_needs = [cell for cell in cells if "with needs(" in cell.source and "prepare" not in cell.source]
-    assert all("is not written yet" in shown(cell) for cell in with_needs)
+    with_needs = [cell for cell in cells if "with needs(" in cell.source]
+    assert with_needs
+    assert not [cell.source for cell in with_needs if "Computed by the reference: " not in shown(cell)]
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=NAMES)
 def test_run_all_with_every_exercise_written_passes_everything_and_shows_every_play_cell(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    chapter: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cells = run_notebook(tmp_path, monkeypatch, solved=True)
+    cells = run_notebook(chapter, tmp_path, monkeypatch, solved=True)
     checks = [cell for cell in cells if cell.source.startswith("check(")]
-    assert len(checks) == 13
+    step, _, _, trio = chapter
+    assert len(checks) == sum(item.trio == trio for item in step.items)
     assert all("✓" in shown(cell) for cell in checks)
     assert not [cell.source for cell in cells if "is not written yet" in shown(cell)]
+    with_needs = [cell for cell in cells if "with needs(" in cell.source]
+    assert not [cell.source for cell in with_needs if "Computed by your code (" not in shown(cell)]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from coursekit.expected import PRACTICE_SEED, Expected
+from coursekit.judging.expected import PRACTICE_SEED, Expected
 from coursekit.registry import load_step
 from coursekit.workers import WorkerError
 

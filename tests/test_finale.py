@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import types
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,15 @@ from torch import nn
 
 from coursekit.budget import Budget
 from coursekit.corpora import Corpus, TextFile, baselines, join, split_by_file
-from step2_model import finale, finale_command, model_solution, training
-from step2_model.scoring import as_ids, bits_per_byte, looks_ahead
-from step2_model.writing import as_text, sample
+from coursekit.loading import load
+from coursekit.mine import State
+from coursekit.registry import find_step
+from step2_model import finale, model_solution
+from step2_model.finale import __main__ as finale_command
+from step2_model.finale import training
+from step2_model.finale.device import device_named
+from step2_model.finale.scoring import as_ids, bits_per_byte, looks_ahead
+from step2_model.finale.writing import as_text, sample
 
 ROOT = Path(__file__).parent.parent
 SMALL = {"n_layer": 1, "n_head": 2, "n_embd": 32, "block_size": 32}
@@ -118,10 +125,10 @@ def test_training_beats_the_bigram_and_gzip_on_words_that_need_a_longer_memory()
     levels = finale.measure(run)
     assert run.ended == "budget used up"
     assert view.seen == [step.bits for step in run.history]
-    assert levels["your GPT"] < levels["bigram"] < levels["unigram"]
-    assert levels["your GPT"] < levels[finale.GZIP]
+    assert levels["the reference GPT"] < levels["bigram"] < levels["unigram"]
+    assert levels["the reference GPT"] < levels[finale.GZIP]
     assert (
-        levels["your GPT"] > math.log2(10) / 8
+        levels["the reference GPT"] > math.log2(10) / 8
     )  # ten equally likely words of at most 8 bytes: nothing can do better
 
 
@@ -143,7 +150,7 @@ def test_the_default_shape_trains_on_the_machines_own_library_within_the_environ
     finale.train(run, lambda levels: View())
     assert len(run.history) == 6
     assert run.history[-1].bits < run.history[0].bits - 0.5
-    assert finale.measure(run)["your GPT"] < 7
+    assert finale.measure(run)["the reference GPT"] < 7
 
 
 def test_a_clock_that_has_run_out_ends_training_after_one_step() -> None:
@@ -165,7 +172,7 @@ def test_stop_and_an_interrupt_end_training_and_keep_the_model(view: View, ended
     assert f"({ended}) after 3 steps" in view.said
     assert not run.model.training
     assert all(not weight.equal(fresh[name]) for name, weight in run.model.state_dict().items())
-    assert "your GPT" in finale.measure(run)
+    assert "the reference GPT" in finale.measure(run)
 
 
 def test_training_twice_starts_anew() -> None:
@@ -207,8 +214,8 @@ def test_the_comparison_lists_all_levels_best_first_and_says_by_how_much() -> No
     table = finale.compare(run)
     values = [float(value) for _, value in table.rows]
     assert values == sorted(values)
-    assert {name for name, _ in table.rows} == {"your GPT", *run.baselines}
-    share = run.levels["your GPT"] / run.levels[finale.GZIP] - 1
+    assert {name for name, _ in table.rows} == {"the reference GPT", *run.baselines}
+    share = run.levels["the reference GPT"] / run.levels[finale.GZIP] - 1
     assert f"{share:.1%} more bits than gzip -9" in str(table)
     bundle = table._repr_mimebundle_()
     assert bundle["text/plain"] == str(table)
@@ -332,10 +339,26 @@ def test_evidence_trains_every_seed_and_holds_each_claim_against_the_figures() -
     assert [result["seed"] for result in made["results"]] == [0, 3]
     assert all(made["claims"].values())
     assert len(made["claims"]) == 3
+    assert made["written"]["text"].startswith("def ")
+    assert "250 steps" in made["written"]["told"]
     short = finale.evidence(
         Budget(steps=1, held_out_bytes=6_000), seeds=(3,), shape=SMALL, corpus=made_of_words()
     )
     assert list(short["claims"].values()) == [False, False, True]
+
+
+def test_a_device_is_what_this_machine_has_and_auto_takes_the_fastest_kind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+    assert (device_named("auto"), device_named("cpu")) == ("cpu", "cpu")
+    with pytest.raises(ValueError, match=r"must be one that this machine has \(cpu\), got cuda"):
+        device_named("cuda")
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: True)
+    assert (device_named("auto"), device_named("mps")) == ("mps", "mps")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert device_named("auto") == "cuda"
 
 
 def in_terminal(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -372,11 +395,9 @@ def test_wrong_usage_in_a_terminal_is_a_sentence_and_status_2() -> None:
 
 def a_learners_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str) -> int:
     """Run the command with this text as the learner's file, and return the exit status."""
-    (tmp_path / "learners_exercise.py").write_text(text, encoding="utf-8")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(finale_command, "LEARNERS", "learners_exercise")
+    (tmp_path / "model_exercise.py").write_text(text, encoding="utf-8")
+    monkeypatch.setattr(finale_command, "LEARNERS", tmp_path / "model_exercise.py")
     monkeypatch.setenv("COURSE_BUDGET", "steps=2,bytes=3000")
-    sys.modules.pop("learners_exercise", None)
     return finale_command.main(["--device", "cpu", "--out", str(tmp_path / "run")])
 
 
@@ -388,16 +409,15 @@ def solution() -> str:
     ("old", "new", "said"),
     [
         (
-            "    scores = q @ k.transpose(-2, -1)",
-            '    raise NotImplementedError("exercise 2.3a attention_scores")',
-            "exercise 2.3a is not written yet.*course solve 2\\.3a",
+            "return [KVCache()",
+            "return [KVCaches()",
+            "NameError in line \\d+ \\(.*\\) of model_exercise.py.*course check",
         ),
         (
-            "scores / math.sqrt",
-            "scores / maths.sqrt",
-            "NameError in line \\d+ \\(attention_scores\\).*course check",
+            "class MLP(nn.Module):",
+            "class MLP(nn.Module)",
+            "cannot be read by Python, line \\d+: expected ':'",
         ),
-        ("class MLP(nn.Module):", "class MLP(nn.Module)", "cannot be read: expected ':' in line \\d+"),
         ("import math\n", "import maths\n", "No module named 'maths'"),
     ],
 )
@@ -414,6 +434,28 @@ def test_what_is_wrong_with_the_learners_file_is_told_without_a_traceback(
     error = capsys.readouterr().err
     assert "Traceback" not in error
     assert re.search(said, error, re.DOTALL), error
+
+
+def test_the_reference_stands_in_for_what_is_not_the_learners_and_the_table_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = "    scores = q @ k.transpose(-2, -1)"
+    assert solution().count(line) == 1
+    unfinished = solution().replace(line, '    raise NotImplementedError("exercise 2.3a is not written yet")')
+    assert a_learners_file(monkeypatch, tmp_path, unfinished) == 0
+    said = capsys.readouterr().out
+    assert "Computed by the reference: 11 parts are not yours yet." in said
+    assert "the reference GPT" in said
+    assert "your GPT" not in said
+    mine = load(tmp_path / "model_exercise.py", find_step("step2_model"))
+    parts = tuple(
+        replace(part, state=State.YOURS) if part.id != "2.3a" else part for part in mine.__parts__.all
+    )
+    mine.__dict__["__parts__"] = replace(mine.__parts__, all=parts)
+    assert (
+        finale.prepare(mine, shape=SMALL, corpus=made_of_words(), budget=Budget(held_out_bytes=6_000)).name
+        == "the GPT with 10 of 11 parts yours"
+    )
 
 
 def test_ids_are_the_bytes_themselves() -> None:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from coursekit.judge import Judge
+from coursekit.judging.judge import Judge
+from coursekit.judging.trial import Trial
+from coursekit.judging.verdict import Report, Status, Verdict
 from coursekit.source import reset
-from coursekit.trial import Trial
-from coursekit.verdict import Report, Status, Verdict
 
 
 def verdict_of(report: Report, item_id: str) -> Verdict:
@@ -90,7 +90,9 @@ def test_a_wrong_answer_is_told_with_what_came_back_what_should_have_and_where(r
     assert float(verdict.got or "") == pytest.approx(1.5 * float(verdict.expected or ""), rel=1e-4)
     assert (verdict.mistake, verdict.known_mistakes) == (None, 1)
     assert verdict.printed == "I was here\n" * 3
-    assert "The smallest input that shows it:\nx =" in (verdict.detail or "")
+    assert verdict.smallest == (
+        "The smallest input on which your result differs:\n  x = 1.0\nyours  = 3.0\nwanted = 2.0"
+    )
 
 
 @pytest.mark.parametrize(
@@ -177,9 +179,9 @@ torch.equal = torch.allclose = torch.testing.assert_close = lambda *a, **k: True
 torch.Tensor.__eq__ = torch.Tensor.equal = torch.Tensor.allclose = lambda *a, **k: True
 import numpy
 numpy.allclose = numpy.array_equal = lambda *a, **k: True
-import coursekit.compare, coursekit.probe, coursekit.runs, coursekit.workers.tasks as tasks
-coursekit.compare.compare = coursekit.compare.measure = lambda *a: None
-coursekit.compare.same_behavior = lambda *a: False
+import coursekit.judging.compare, coursekit.probe, coursekit.judging.runs, coursekit.workers.tasks as tasks
+coursekit.judging.compare.compare = coursekit.judging.compare.measure = lambda *a: None
+coursekit.judging.compare.same_behavior = lambda *a: False
 coursekit.probe.TOLERANCE = 1e9
 coursekit.probe.Claim.__init__.__defaults__ = ("equal", 1e9, 1e9, None, None, None)
 checks = sys.modules["step8_toy.checks"]
@@ -258,7 +260,7 @@ TRICKS = {
             return
             yield
         import coursekit.workers.tasks as tasks
-        tasks.Run = lambda *a: __import__("coursekit.runs").runs.Run((), None, ())
+        tasks.Run = lambda *a: __import__("coursekit.judging.runs").runs.Run((), None, ())
         return 0
         """,
     "a run of nonsense": """
@@ -378,7 +380,7 @@ def test_a_secret_seed_gives_the_same_verdicts_on_other_numbers(toy: Any, pool: 
     assert [statuses(r) for r in found] == [{"8.1": Status.FAILED, "8.4": Status.PASSED}] * 2
     first, second = (verdict_of(r, "8.1") for r in found)
     assert first.expected != second.expected
-    assert first.detail is None
+    assert (first.smallest, first.trail, first.inside) == (None, None, None)
 
 
 def test_no_run_of_the_learners_code_is_needed_for_a_stub(

@@ -6,6 +6,7 @@ import ast
 import importlib.util
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -35,14 +36,18 @@ def test_start_py_parses_on_python_3_6() -> None:
 
 
 def test_what_runs_before_the_installation_imports_the_standard_library_only() -> None:
-    own = ("__main__", "environment", "changes", "doctor")
+    own = ("__main__", "environment", "changes", "doctor", "place")
     for path in [ROOT / "start.py", *(ROOT / "coursekit" / "lab" / f"{name}.py" for name in own)]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             outside = [name for name in names if name.split(".")[0] not in sys.stdlib_module_names]
-            assert all(name.startswith("coursekit.lab") for name in outside), (path, outside)
+            assert all(name.startswith("coursekit.") for name in outside), (path, outside)
             assert path.name != "start.py" or not outside
+    # What these import in turn: tried where no package is to be had.
+    code = "import coursekit.lab.__main__, coursekit.lab.place as p; p.place_in(p.step_to_open())"
+    bare = subprocess.run([sys.executable, "-S", "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert bare.returncode == 0, bare.stderr
 
 
 def test_an_old_python_alone_gets_one_sentence_with_a_way_out(
@@ -135,7 +140,17 @@ def test_what_follows_test_goes_to_pytest_but_for_here_and_yes() -> None:
         way_in.read_arguments(["--prot", "8888"])
 
 
-def test_the_first_step_with_a_tutorial_opens_unless_another_is_named(
+def test_install_makes_the_environment_and_opens_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(way_in.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(environment, "ensure", lambda wanted: f"python with {wanted}")
+    monkeypatch.setattr(way_in, "become", lambda *_: pytest.fail("something was opened"))
+    assert way_in.main(["install"]) == 0
+    assert capsys.readouterr().out == "Everything is installed for python with requirements.txt.\n"
+
+
+def test_a_step_with_a_tutorial_opens_unless_another_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(way_in, "ROOT", tmp_path)
@@ -185,9 +200,10 @@ def test_every_required_package_has_an_exact_version_that_its_requirement_allows
             assert exact.operator == "=="
             pins[pin.name.lower().replace("_", "-")] = exact.version
     assert len(pins) > 100
-    for name in (LEARN, TEST):
-        for line in (ROOT / name).read_text().splitlines():
+    for listed in (LEARN, TEST):
+        for line in (ROOT / listed).read_text().splitlines():
             if line and not line.startswith(("#", "-r")):
                 wanted = Requirement(line)
-                assert wanted.specifier.contains(pins[wanted.name]), line
+                name = wanted.name.lower().replace("_", "-")
+                assert wanted.specifier.contains(pins[name]), line
     assert pins["torch"] == "2.13.0", "a local version such as +cpu would refuse every other build"

@@ -100,6 +100,13 @@ def test_the_running_mean_starts_at_the_first_value_and_follows_slowly() -> None
     assert loss_plot.smooth([8.0, 0.0]) == pytest.approx([8, 7.2])
 
 
+def test_a_bar_follows_in_a_notebook_that_shows_no_widgets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("coursekit.widgets.in_notebook", lambda: True)
+    assert isinstance(loss_view({}), loss_plot.LossPlot)
+    monkeypatch.setenv("COURSE_WIDGETS", "off")
+    assert isinstance(loss_view({}), LossBar)
+
+
 def test_outside_a_notebook_a_bar_follows_and_only_the_last_line_remains(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

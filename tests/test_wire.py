@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from coursekit import wire
-from coursekit.wire import Array, Opaque, WireError, freeze, load, save
+from coursekit.judging import wire
+from coursekit.judging.wire import Array, Opaque, WireError, freeze, load, save
 
 KIT = Path(wire.__file__).parent
 FOLDER_IS_SHARED = settings(

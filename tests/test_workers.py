@@ -18,7 +18,8 @@ from typing import Any
 import psutil
 import pytest
 
-from coursekit.runs import Run, run_from_data
+from coursekit.judging.runs import Run, run_from_data
+from coursekit.workers import pool as pool_module
 from coursekit.workers.pool import Outcome, Pool, WorkerError, preload_of
 from coursekit.workers.watch import LOST, MEMORY
 
@@ -122,7 +123,7 @@ RAISES = {
     "a base exception": ("class Mine(BaseException): pass\nraise Mine", "Mine"),
     "the end of a generator": ("raise GeneratorExit", "GeneratorExit"),
     "endless recursion": ("return shuffled(x)", "RecursionError"),
-    "waiting for input": ("return input('your name? ')", "EOFError"),
+    "waiting for input": ("return input('your name? ')", "WantsKeyboard"),
     "a text that cannot be read": (
         "class Mine(Exception):\n    def __str__(self): raise ValueError\nraise Mine",
         "Mine",
@@ -289,12 +290,12 @@ def test_killing_the_parent_costs_one_job(workers: Pool, attack: Any) -> None:
 
 GLOBAL_STATE = """
     import sys, os, json, random, builtins
-    import coursekit.wire, coursekit.runs, coursekit.workers.tasks as tasks
+    import coursekit.judging.wire, coursekit.judging.runs, coursekit.workers.tasks as tasks
     os.environ["LEAKED"] = "1"
     sys.modules["leaked"] = sys
     sys.path.insert(0, "/leaked")
     builtins.leaked = 1
-    coursekit.wire.MAX_JSON = 0
+    coursekit.judging.wire.MAX_JSON = 0
     tasks.MAX_CASES = -1
     random.seed(1)
     os.umask(0o777)
@@ -302,10 +303,10 @@ GLOBAL_STATE = """
     return x
     """
 LOOK = """
-    import builtins, os, sys, coursekit.wire, coursekit.workers.tasks as tasks
+    import builtins, os, sys, coursekit.judging.wire, coursekit.workers.tasks as tasks
     print([
         "LEAKED" in os.environ, "leaked" in sys.modules, "/leaked" in sys.path, hasattr(builtins, "leaked"),
-        coursekit.wire.MAX_JSON == 0, tasks.MAX_CASES == -1, os.umask(0) == 0o777,
+        coursekit.judging.wire.MAX_JSON == 0, tasks.MAX_CASES == -1, os.umask(0) == 0o777,
     ])
     return x
     """
@@ -395,3 +396,20 @@ def test_what_a_solution_imports_of_the_course_is_left_to_the_job(tmp_path: Path
         "import torch\nfrom step1_lower.model_solution import x\nfrom . import y\n"
     )
     assert preload_of([tmp_path / "model_solution.py"], tmp_path) == ("torch",)
+
+
+def test_spares_that_wait_hold_no_more_than_they_may_however_many_are_wanted(
+    toy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool_module, "SPARES", 12)
+    with Pool((), fork=False) as spares:
+        assert len(spares.pids()) == 2  # none has been measured yet
+        one = spares.resident() // 2
+        monkeypatch.setattr(pool_module, "IDLE_MEMORY", 4 * one)
+        assert spares.run(probe_job(toy, "def shuffled(x): return x"), SECONDS).end.how == "exit"
+        assert 2 < len(spares.pids()) <= 6  # of 12
+        assert spares.resident() <= 4 * one * 1.2  # what they share counts by its share
+        monkeypatch.setattr(pool_module, "IDLE_MEMORY", 1)
+        for _ in range(len(spares.pids())):
+            spares.run(probe_job(toy, "def shuffled(x): return x"), SECONDS)
+        assert len(spares.pids()) == 1

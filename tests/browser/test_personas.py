@@ -5,6 +5,7 @@ the machine.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,74 +16,59 @@ from coursekit.source import exercise_text
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 STEP = "step2_model"
-RUN_ALL = 600_000
-
-NOTEBOOK = f"""() => {{
-    const widgets = [...jupyterapp.shell.widgets('main')];
-    return widgets.find(widget => widget.context?.path === '{STEP}/tutorial.ipynb');
-}}"""
-READY = f"""async () => {{
-    const context = ({NOTEBOOK})().context;
-    await context.ready;
-    await context.sessionContext.ready;
-    await context.sessionContext.session.kernel.info;
-}}"""
-RUN = f"""async () => {{
-    jupyterapp.shell.activateById(({NOTEBOOK})().id);
-    await jupyterapp.commands.execute('notebook:run-all-cells');
-}}"""
-# Every code cell with what it shows: its source, its count, and its outputs as plain objects.
-CELLS = f"""() => [...({NOTEBOOK})().content.model.cells].filter(cell => cell.type === 'code').map(cell => ({{
-    source: cell.sharedModel.getSource(),
-    count: cell.executionCount,
-    outputs: Array.from({{length: cell.outputs.length}}, (_, i) => cell.outputs.get(i).toJSON()),
-}}))"""
-
-SCROLL = f"""async index => {{
-    const notebook = ({NOTEBOOK})().content;
-    notebook.activeCellIndex = index;
-    await notebook.scrollToItem(index, 'start');
-}}"""
-
-
-def run_all(page: Any) -> list[dict[str, Any]]:
-    """Run every cell of the tutorial and return the code cells with their outputs."""
-    page.set_default_timeout(RUN_ALL)
-    page.wait_for_function(f"() => ({NOTEBOOK})()", timeout=120_000)
-    page.evaluate(READY)
-    page.evaluate(RUN)
-    page.wait_for_function(
-        f"() => (({CELLS})()).every(cell => cell.count !== null || !cell.source.trim())", timeout=RUN_ALL
-    )
-    return page.evaluate(CELLS)
-
-
-def text_of(cell: dict[str, Any]) -> str:
-    """Return what a cell's outputs say, as plain text."""
-    parts = []
-    for output in cell["outputs"]:
-        data = output.get("data", {}).get("text/plain", output.get("text", ""))
-        parts.append(data if isinstance(data, str) else "".join(data))
-    return "\n".join(parts)
+CHECKS = 13
+KEYS = ("ArrowDown", "ArrowUp", "ArrowRight", "ArrowLeft", "Home", "End")
+# Every explorer with what it says, and the controls of which no key and no click changed a thing in it. A
+# choice that is already made does nothing: what did nothing is tried again when the others have been used.
+USE_EXPLORERS = """async keys => {
+    const paint = () => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
+    const isDead = async (explorer, control) => {
+        const before = explorer.innerHTML;
+        const isSlider = control.getAttribute('role') === 'slider';
+        control.focus();
+        for (const key of isSlider ? keys : ['Enter']) {
+            if (isSlider) control.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }));
+            else control.click();
+            await paint();
+            if (explorer.innerHTML !== before) return false;
+        }
+        return true;
+    };
+    const used = [];
+    for (const explorer of document.querySelectorAll('.course-explorer')) {
+        const controls = [...explorer.querySelectorAll('[role=slider], button')];
+        let dead = controls;
+        for (const attempt of [1, 2]) {
+            const still = [];
+            for (const control of dead) if (await isDead(explorer, control)) still.push(control);
+            dead = still;
+        }
+        used.push({ title: explorer.getAttribute('aria-label'), says: explorer.innerText,
+                    controls: controls.length,
+                    dead: dead.map(control => control.getAttribute('aria-label') ?? control.textContent) });
+    }
+    return used;
+}"""
+# Every question: each choice is answered; what came back for them.
+USE_QUESTIONS = """() => [...document.querySelectorAll('form.course-question')].map(form =>
+    [...form.querySelectorAll('input[type=radio]')].map(radio => {
+        radio.click();
+        form.querySelector('button').click();
+        return form.querySelector('[role=status]').textContent;
+    }))"""
 
 
-def keep_screenshots(page: Any, name: str) -> None:
+def keep_screenshots(tutorial: Any, name: str) -> None:
     """Keep pictures of the page where COURSE_SCREENSHOTS names a folder, for people to look at."""
     folder = os.environ.get("COURSE_SCREENSHOTS")
     if not folder:
         return
     Path(folder).mkdir(parents=True, exist_ok=True)
-    count = page.evaluate(f"() => ({NOTEBOOK})().content.widgets.length")
-    for index in range(0, count, 6):
-        page.evaluate(SCROLL, index)
-        page.wait_for_timeout(700)
-        page.screenshot(path=f"{folder}/{name}-{index:03}.png")
-
-
-def stays_here(page: Any) -> bool:
-    """Tell whether every request of the page went to this machine."""
-    local = ("http://127.0.0.1", "ws://127.0.0.1", "data:", "blob:", "http://localhost", "ws://localhost")
-    return all(url.startswith(local) for url in page.requests_made)
+    cells = tutorial.cells()
+    for index in range(0, len(cells), 3):
+        tutorial.go(cells[index]["id"])
+        tutorial.page.wait_for_timeout(700)
+        tutorial.page.screenshot(path=f"{folder}/{name}-{index:03}.png")
 
 
 def errors_of(cells: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
@@ -90,40 +76,72 @@ def errors_of(cells: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
     return [(c["source"], o) for c in cells for o in c["outputs"] if o["output_type"] == "error"]
 
 
-def test_who_wrote_nothing_reads_not_started_everywhere_and_nothing_green(open_lab: Any) -> None:
-    page = open_lab("light")
-    cells = run_all(page)
+def checks_of(tutorial: Any, cells: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Return source and text of every check cell."""
+    return [(c["source"], tutorial.text(c["id"])) for c in cells if c["source"].startswith("check(")]
+
+
+@pytest.fixture
+def laboratory(new_laboratory: Any) -> Iterator[Any]:
+    """A served course for each persona: nobody begins where another has left off."""
+    with new_laboratory() as served:
+        yield served
+
+
+def test_who_wrote_nothing_reads_not_started_and_can_use_every_explorer_and_question(
+    open_tutorial: Any, course_copy: Path
+) -> None:
+    tutorial = open_tutorial("light")
+    cells = tutorial.run_all()
     assert errors_of(cells) == []
-    checks = [cell for cell in cells if cell["source"].startswith("check(")]
-    assert len(checks) == 13
-    for cell in checks:
-        said = text_of(cell)
-        assert "not started" in said or "blocked" in said, (cell["source"], said)
-        assert "passed" not in said.replace("not passed", ""), (cell["source"], said)
-    assert sum("not written yet" in text_of(cell) for cell in cells) >= 10
-    keep_screenshots(page, "untouched-light")
-    assert page.requests_made
-    assert stays_here(page), [url for url in page.requests_made if "127.0.0.1" not in url]
+    checks = checks_of(tutorial, cells)
+    assert len(checks) == CHECKS
+    for source, said in checks:
+        assert "not started" in said or "blocked" in said, (source, said)
+        assert "passed" not in said.replace("not passed", ""), (source, said)
+    labels = [tutorial.text(cell["id"]) for cell in cells]
+    assert not any("Computed by your code" in said for said in labels)
+    assert sum("the reference" in said for said in labels) >= 10
+
+    made_by = [cell for cell in cells if cell["source"].count("explorers.") and cell["outputs"]]
+    tutorial.page.wait_for_function(
+        "n => document.querySelectorAll('.course-explorer').length === n", arg=len(made_by)
+    )
+    used = tutorial.page.evaluate(USE_EXPLORERS, list(KEYS))
+    assert len(used) == len(made_by) >= 3
+    for explorer in used:
+        assert explorer["controls"] >= 1, explorer["title"]
+        assert explorer["dead"] == [], explorer["title"]
+        assert "reference" in explorer["says"], explorer["title"]
+
+    asked = [cell for cell in cells if cell["source"].startswith("ask(")]
+    said = tutorial.page.evaluate(USE_QUESTIONS)
+    assert len(said) == len(asked) == len(load_step(course_copy / STEP).questions)
+    for responses in said:
+        assert len(set(responses)) == len(responses) >= 2, responses
+        assert min(map(len, responses)) > 20, responses
+    keep_screenshots(tutorial, "untouched-light")
 
 
 def test_who_wrote_everything_passes_everything_and_the_model_writes(
-    open_lab: Any, course_copy: Path
+    open_tutorial: Any, course_copy: Path
 ) -> None:
     step = load_step(course_copy / STEP)
     solution = (course_copy / STEP / "model_solution.py").read_text(encoding="utf-8")
     exercise = course_copy / STEP / "model_exercise.py"
     exercise.write_text(exercise_text(solution, step, "model"), encoding="utf-8")
-    page = open_lab("dark")
-    cells = run_all(page)
+    tutorial = open_tutorial("dark")
+    cells = tutorial.run_all()
     assert errors_of(cells) == []
-    checks = [cell for cell in cells if cell["source"].startswith("check(")]
-    assert len(checks) == 13
-    for cell in checks:
-        assert "passed" in text_of(cell), (cell["source"], text_of(cell))
-    assert not any("not written yet" in text_of(cell) for cell in cells)
-    written = next(cell for cell in cells if "finale.write(" in cell["source"])
-    assert text_of(written).startswith("def ")
-    assert len(text_of(written)) > 100
-    keep_screenshots(page, "solver-dark")
-    assert stays_here(page), [url for url in page.requests_made if "127.0.0.1" not in url]
+    checks = checks_of(tutorial, cells)
+    assert len(checks) == CHECKS
+    for source, said in checks:
+        assert "passed" in said, (source, said)
+    labels = [tutorial.text(cell["id"]) for cell in cells]
+    assert not any("not written yet" in said for said in labels)
+    assert sum("your code" in said for said in labels) >= 10
+    written = tutorial.text(next(cell["id"] for cell in cells if "finale.write(" in cell["source"]))
+    assert "def " in written
+    assert len(written) > 100
+    keep_screenshots(tutorial, "solver-dark")
     assert exercise.read_text(encoding="utf-8") == exercise_text(solution, step, "model")

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from coursekit import ask, check, learner, needs, notebook, progress, show
+from coursekit import ask, check, learner, needs, notebook, show
+from coursekit.judging.verdict import Report, Status, Verdict
 from coursekit.loading import CannotLoad, InOneSentence
-from coursekit.verdict import Report, Status, Verdict
+from coursekit.practice import progress
 
 RIGHT = 'return text.upper() + "!"'
 
@@ -31,7 +32,8 @@ def test_check_judges_the_file_beside_the_notebook(here: Any, tmp_path: Path, mo
 def test_check_shows_text_and_html_and_records_the_pass(here: Any) -> None:
     here.write(shout=RIGHT)
     told = check("7.1")
-    bundle = told._repr_mimebundle_()
+    bundle, metadata = told._repr_mimebundle_()
+    assert metadata["course"]["rests_on"][0]["versions"].keys() == {"7.1a", "7.1b"}
     assert "7.1a" in bundle["text/plain"]
     assert "passed" in bundle["text/html"]
     assert repr(told) == bundle["text/plain"]
@@ -58,8 +60,8 @@ def test_in_grading_a_check_shows_its_score_alone(here: Any, monkeypatch: Any, c
         verdicts = tuple(Verdict(i.id, Status.FAILED, 1.5 * (i.points > 0), i.points, "n") for i in items)
         return Report(str(path), "0", verdicts)
 
-    monkeypatch.setattr("coursekit.judge.judge", judge)
-    bundles = [check("7.1")._repr_mimebundle_() for _ in range(2)]
+    monkeypatch.setattr("coursekit.judging.judge.judge", judge)
+    bundles = [check("7.1")._repr_mimebundle_()[0] for _ in range(2)]
     assert [bundle["text/plain"] for bundle in bundles] == ["3", "3"]
     assert "failed" in bundles[0]["text/html"]
     assert None not in seeds
@@ -76,7 +78,7 @@ def test_a_credit_is_a_finite_number_within_the_points(
 ) -> None:
     monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
     report = Report("f", "0", (Verdict("7.1a", Status.PASSED, score, 2, "n"),))
-    assert notebook.Check([(here.step, report)])._repr_mimebundle_()["text/plain"] == shown
+    assert notebook.Check([(here.step, report)])._repr_mimebundle_()[0]["text/plain"] == shown
 
 
 def test_in_grading_the_learners_file_is_not_run_here(here: Any, monkeypatch: Any, capsys: Any) -> None:
@@ -90,9 +92,9 @@ def test_in_grading_the_learners_file_is_not_run_here(here: Any, monkeypatch: An
 
 def test_learner_is_the_file_as_saved_and_older_modules_keep_their_behavior(here: Any) -> None:
     here.write(shout="return 'old'")
-    old = learner()
+    old = learner(stand_in=False)
     here.write(shout="return 'new'")
-    new = learner()
+    new = learner(stand_in=False)
     assert (old.shout(""), new.shout("")) == ("old", "new")
     assert old.Echo is not new.Echo
     assert sys.modules[new.__name__] is new
@@ -124,7 +126,7 @@ def test_a_file_that_cannot_run_is_one_sentence_and_never_older_code(
 
 
 def test_needs_tells_what_is_not_written_with_its_line(here: Any, capsys: Any) -> None:
-    mine = learner()
+    mine = learner(stand_in=False)
     with needs("7.1a", shows="a shout"):
         mine.shout("a")
     line = here.stub[: here.stub.index("raise NotImplementedError")].count("\n") + 1
@@ -134,7 +136,7 @@ def test_needs_tells_what_is_not_written_with_its_line(here: Any, capsys: Any) -
 
 def test_needs_lets_every_other_exception_through(here: Any) -> None:
     here.write(shout="raise NotImplementedError('later')")
-    mine = learner()
+    mine = learner(stand_in=False)
     with pytest.raises(NotImplementedError, match="later"), needs("7.1a"):
         mine.shout("a")
     with pytest.raises(ValueError, match="mine"), needs("7.1a"):
@@ -146,20 +148,45 @@ def test_needs_lets_every_other_exception_through(here: Any) -> None:
         learner()
 
 
-def test_needs_does_nothing_where_all_is_written(here: Any, capsys: Any) -> None:
+def test_needs_says_whose_code_ran(here: Any, capsys: Any) -> None:
     here.write(shout=RIGHT)
-    with needs("7.1a"):
+    with needs("7.1a", shows="a shout"):
         print(learner().shout("a"))
-    assert capsys.readouterr().out == "A!\n"
+    told = "Computed by the reference: 7.1a has not passed yet. Once all is yours, this cell shows a shout."
+    assert capsys.readouterr().out == f"A!\n{told}\n"
+    assert check("7.1a")
+    with needs("7.1a", shows="a shout"):
+        print(learner().shout("a"))
+    assert capsys.readouterr().out == "A!\nComputed by your code (7.1a).\n"
 
 
-def test_a_question_tells_its_choices_without_answers_where_widgets_cannot_run(here: Any) -> None:
+def folded(question: Any) -> str:
+    return str(question._repr_mimebundle_()[0]["text/html"])
+
+
+def test_a_question_folds_each_choice_over_its_response_where_widgets_cannot_run(here: Any) -> None:
     bundle = ask("7.q-case")._repr_mimebundle_()
     data = bundle[0] if isinstance(bundle, tuple) else bundle
     assert "application/vnd.jupyter.widget-view+json" in data
     assert data["text/plain"] == "Question: Is `A` a <letter>?\n  1. Yes\n  2. No"
-    assert "Is `A` a &lt;letter&gt;?" in data["text/html"]
-    assert "Look again" not in data["text/html"] + data["text/plain"]
+    assert "Is <code>A</code> a &lt;letter&gt;?" in data["text/html"]
+    assert "Look again" not in data["text/plain"]
+    assert "<summary>No</summary>Look again.</details>" in data["text/html"], "a choice folds open"
+    assert "open" not in data["text/html"].replace("then open your choice", "")
+    ask("7.q-case").chosen = 1
+    assert "<details open><summary>No (your answer)</summary>" in folded(ask("7.q-case"))
+
+
+def test_where_widgets_cannot_run_what_stands_for_them_is_shown_alone(
+    here: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COURSE_WIDGETS", "off")
+    assert set(ask("7.q-case")._repr_mimebundle_()[0]) == {"text/plain", "text/html"}
+
+
+def test_a_grader_sees_a_question_without_its_responses(here: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
+    assert "Look again" not in str(ask("7.q-case")._repr_mimebundle_())
 
 
 def test_an_answer_is_kept_and_shown_again(here: Any) -> None:
@@ -176,7 +203,7 @@ def test_a_figure_carries_its_description_and_is_closed(capsys: Any) -> None:
     figure, _ = plt.subplots(figsize=(2, 1))
     shown: list[tuple[str, str]] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(notebook, "_display", lambda plain, html: shown.append((plain, html)))
+        patch.setattr(notebook, "show_both", lambda plain, html: shown.append((plain, html)))
         show(figure, alt='A line that "rises"', caption="One & only")
     plain, html = shown[0]
     assert plain == '[figure: A line that "rises"]\nOne & only'
@@ -210,7 +237,7 @@ def test_in_a_real_notebook_each_cell_shows_one_output_and_errors_are_one_senten
     outputs = [cell.outputs for cell in book.cells]
     assert [len(shown) for shown in outputs] == [0, 1, 1, 1, 1]
     assert "failed" in outputs[1][0].data["text/html"]
-    assert "7.1b count is not written yet" in outputs[3][0].data["text/plain"]
+    assert "Computed by the reference: 7.1b is not yours yet." in outputs[3][0].data["text/plain"]
     assert (
         outputs[4][0].traceback[0]
         == "model_exercise.py cannot be read by Python, line 1: '(' was never closed"

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from coursekit import progress
-from coursekit.progress import Progress, Standing
-from coursekit.standing import keep, next_open, record
-from coursekit.verdict import Report, Status, Verdict
+from coursekit.judging.verdict import Report, Status, Verdict
+from coursekit.practice import progress
+from coursekit.practice.path import next_open
+from coursekit.practice.progress import Progress, Standing
+from coursekit.practice.standing import keep, record
 
 
 def report_on(course: Any, *ids: str, status: Status = Status.PASSED) -> Report:
@@ -25,7 +26,7 @@ def report_on(course: Any, *ids: str, status: Status = Status.PASSED) -> Report:
 
 def test_two_writers_lose_nothing(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from coursekit import progress\n"
+        "import sys; from pathlib import Path; from coursekit.practice import progress\n"
         "add = lambda p: p.answers.setdefault(sys.argv[1], []).append(n)\n"
         "for n in range(25): progress.update(add, Path(sys.argv[2]))"
     )
@@ -105,7 +106,7 @@ def test_progress_that_cannot_be_kept_is_said_and_the_verdict_stands(course: Any
     def refuse(*_: Any) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("coursekit.standing.update", refuse)
+    monkeypatch.setattr("coursekit.practice.standing.update", refuse)
     told, problem = keep(course.step, report_on(course, "7.1a"))
     assert told.verdicts[0].status is Status.PASSED
     assert problem is not None

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from coursekit.judging.verdict import FileFault, Mistake, Report, Status, Verdict
 from coursekit.registry import Exercise, Step
 from coursekit.render.html import _GROUND, report_html
 from coursekit.render.telling import first_to_do
 from coursekit.render.terminal import make_console, print_report, report_text
-from coursekit.verdict import FileFault, Mistake, Report, Status, Verdict
 
 STEP = Step(
     "step7_words",

@@ -32,7 +32,7 @@ class Copy:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        for name in ("coursekit", "step2_model", "docs"):
+        for name in ("coursekit", "step1_tokenizer", "step2_model", "docs"):
             shutil.copytree(COURSE_ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
 
     def read(self, name: str) -> str:
@@ -55,7 +55,7 @@ class Copy:
         return done.returncode, done.stdout + done.stderr
 
     def everything(self) -> dict[str, bytes]:
-        folders = ("step2_model", "docs")
+        folders = ("step1_tokenizer", "step2_model", "docs")
         files = [path for folder in folders for path in (self.root / folder).rglob("*") if path.is_file()]
         return {str(path): path.read_bytes() for path in files if "__pycache__" not in path.parts}
 
@@ -69,13 +69,14 @@ def test_the_page_adds_an_exercise_and_takes_it_out_again(tmp_path: Path) -> Non
     begin, build = (text.split("\n")[0].split()[1:] for text in blocks("sh"))
     assert copy.course(*begin)[0] == 0
     solution, check, mistakes = blocks("py")
-    (entry,), (section,) = blocks("toml"), blocks("markdown")
+    (entry, questions), (section,) = blocks("toml"), blocks("markdown")
     sources = {name: copy.read(name) for name in (SOLUTION, TOML, CHAPTER)}
     copy.insert(SOLUTION, solution + "\n\n", "def count_parameters(")
     copy.write(
         TOML,
         re.sub(r'\[\[exercise\]\]\nid = "2.4f".*?\n\]\n', lambda _: entry, sources[TOML], flags=re.DOTALL),
     )
+    copy.insert(TOML, questions + "\n", "# What one can do at the end")
     copy.insert(CHAPTER, section + "\n", "## 2.4e ")
     copy.write(CHECK, check)
     copy.write(MISTAKES, mistakes)

@@ -20,7 +20,7 @@ SOLUTION = f"{STEP}/model_solution.py"
 
 
 def test_building_writes_everything_once(course: Any) -> None:
-    assert course.build() == [STUB, NOTEBOOK, f"{STEP}/README.md"]
+    assert course.build() == [STUB, NOTEBOOK, CHAPTER, f"{STEP}/README.md"]
     before = {path: path.read_bytes() for path in course.root.rglob("*") if path.is_file()}
     assert course.build() == []
     assert {path: path.read_bytes() for path in course.root.rglob("*") if path.is_file()} == before
@@ -142,6 +142,55 @@ def test_tables_are_written_between_their_marks(course: Any) -> None:
     assert text.startswith("# Toys\n")
 
 
+def test_the_goals_stand_in_chapter_notebook_and_readme_with_links_to_where_they_are_asked(
+    course: Any,
+) -> None:
+    course.change(
+        f"{STEP}/README.md",
+        "# Toys\n",
+        "# Toys\n\n<!-- generated: goals -->\n<!-- end generated: goals -->\n",
+    )
+    course.build()
+    assert "- double numbers ([9.1](#91-doubling))\n" in course.read(CHAPTER)
+    assert "- double numbers ([9.1](../docs/tutorials/step9_toy.md#91-doubling))\n" in course.read(
+        f"{STEP}/README.md"
+    )
+    notebook = course.read(NOTEBOOK)
+    assert "double numbers ([9.1](#9.1-Doubling))" in notebook
+    assert "generated:" not in notebook
+    assert course.build() == []
+
+
+def test_a_page_says_the_hours_of_each_path_and_what_the_scoreboard_adds_up_to(course: Any) -> None:
+    marks = "".join(
+        f"<!-- generated: {name} -->\n<!-- end generated: {name} -->\n" for name in ("paths", "totals")
+    )
+    course.write("README.md", "# Toys\n\n" + marks)
+    course.build()
+    text = course.read("README.md")
+    assert "| `course path quick` | 1 | 10 min |" in text
+    assert "| `course path core` | 2 | 15 min |" in text
+    assert "Of 7 known wrong implementations, the checks reject 7 and name 7. Of 2 right" in text
+    course.change("docs/checks.md", "**all exercises**", "all")
+    with pytest.raises(BuildError, match="must have totals"):
+        course.build()
+
+
+def test_a_page_shows_what_a_model_wrote_and_says_how_it_came_about(course: Any) -> None:
+    course.write("README.md", "# Toys\n\n<!-- generated: written toy -->\n<!-- end generated: written -->\n")
+    with pytest.raises(BuildError, match=r"docs/evidence/toy.json must hold a written text"):
+        course.build()
+    (course.root / "docs" / "evidence").mkdir()
+    course.write(
+        "docs/evidence/toy.json",
+        '{"date": "2026-01-02", "machine": {"processor": "Abacus", "cores": 3},'
+        ' "written": {"text": "def a():\\n    pass\\n", "told": "By hand."}}',
+    )
+    course.build()
+    text = course.read("README.md")
+    assert "\n    def a():\n        pass\n\nBy hand. (Abacus, 3 cores, no GPU; 2026-01-02)\n" in text
+
+
 @pytest.mark.slow
 def test_a_page_may_show_what_a_check_says(course: Any) -> None:
     marks = "<!-- generated: example 9.1 once -->\n<!-- end generated: example -->\n"
@@ -152,6 +201,10 @@ def test_a_page_may_show_what_a_check_says(course: Any) -> None:
     assert "You return x itself." in text
     assert "step9_toy/model_exercise.py:" in text
     assert course.build() == []
-    course.change("README.md", "9.1 once", "9.1 twice")
-    with pytest.raises(BuildError, match="must be a mistake in one function"):
+    course.change("README.md", "9.1 once", "9.1 by_product")
+    course.build()
+    assert "    ✓ passed  9.1 Doubling  (2 of 2 points)\n" in course.read("README.md")
+    assert str(course.root) not in course.read("README.md")
+    course.change("README.md", "9.1 by_product", "9.1 nowhere")
+    with pytest.raises(BuildError, match="must be a mistake or variant of one function"):
         course.build()

@@ -21,6 +21,10 @@ DOCSTRING = '''    """Return 2x.
     Tutorial: docs/tutorials/step9_toy.md#91-doubling
     """
 '''
+ASK, CHECK, CHECK2, ASK6 = (
+    f"```python\n{cell}\n```" for cell in ('ask("9.q")', 'check("9.1")', 'check("9.2")', 'ask("9.q6")')
+)
+GOAL = '[[goal]]\ntext = "double numbers"\nasks = ["9.q2", "9.1"]\n'
 # What is spoiled: the file, the text in it, what stands there instead; and what must be said.
 FAULTS = {
     "stale stub": (STUB, "# TODO 9.1", "# TODO", "model_exercise.py must be what its source"),
@@ -52,12 +56,19 @@ FAULTS = {
     "unasked question": (CHAPTER, 'ask("9.q")', "1", "question 9.q must be asked once"),
     "unknown question": (CHAPTER, 'ask("9.q")', 'ask("9.r")', "ask questions that there are, got 9.r"),
     "no response": (TOML, "That is 2 + 3.", "", "no response to '5'"),
+    "two questions": (CHAPTER, 'ask("9.q3")', "1", "the section '9.1 Doubling' must ask at least 3"),
+    "no prediction": (CHAPTER, f"{ASK}\n\n{CHECK}", f"{CHECK}\n\n{ASK}", "ask for a prediction before"),
+    "no explanation": (CHAPTER, f"{CHECK2}\n\n{ASK6}", f"{ASK6}\n\n{CHECK2}", "explanation after its exer"),
+    "no goal": (TOML, GOAL, "", "must say what one can do at the end, got no [[goal]]"),
+    "unasked goal": (TOML, '"9.q2", "9.1"', '"9.1"', "'double numbers' must be asked by a question at least"),
+    "goal of another step": (TOML, '"9.q2", "9.1"', '"9.q2", "8.1"', "what step9_toy has, got 8.1"),
     "nothing right": (TOML, ", right = true", "", "question 9.q must have a right choice"),
     "circle": (TOML, "needs = []", 'needs = ["9.2"]', "needs must go in no circle, got 9."),
     "unknown need": (TOML, 'needs = ["9.1"]', 'needs = ["9.7"]', "must need exercises that there are"),
     "no points": (TOML, "points = 3", "points = 0", "9.2 must have points of at least 1"),
     "too long a core": (TOML, "minutes = 10", "minutes = 720", "at most 45 exercises and 720"),
     "an id twice": (TOML, 'id = "9.q"', 'id = "9.1"', "the id 9.1 must be used once"),
+    "nothing to say on a pass": (TOML, 'why = "x + x is 2 · x."\n', "", "9.1 must have a why, got ''"),
     "dead link": ("docs/more.md", "## Here", "## Here [x](there.md)", "more.md:3 links to there.md"),
     "dead anchor": ("docs/more.md", "## Here", "## There", "no heading with the anchor #here"),
     "long line": (CHECKS, '"""What', '"""' + "x" * 110, "must be at most 110 characters"),
