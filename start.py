@@ -1,6 +1,8 @@
 """Make the course's environment and open the course, with nothing but Python: `python start.py`.
 
     python start.py            open the course, making .venv if need be (--no-browser --port --step --teacher)
+    python start.py install    make .venv and open nothing
+    python start.py demo       a GPT learns for a minute on this machine, then writes (--seconds --seed)
     python start.py test ...   run the tests; what follows goes to pytest
     python start.py doctor     one line per fact about this machine, problems first
     --here                     in the Python that runs this file, not in .venv; says first what would change

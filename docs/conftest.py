@@ -4,4 +4,5 @@ from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 
 # Blocks of the chapters are cells that call on the learner's file; those of authors' pages are excerpts.
-pytest_collect_file = Sybil(parsers=[PythonCodeBlockParser(), SkipParser()], patterns=["step*/*.md"]).pytest()
+PAGES = ["step*/*.md", "components/*.md"]
+pytest_collect_file = Sybil(parsers=[PythonCodeBlockParser(), SkipParser()], patterns=PAGES).pytest()
