@@ -229,3 +229,13 @@ def test_the_server_answers_side_by_side_and_ctrl_c_ends_it_with_a_sentence(tmp_
     dock = json.loads(workspace.read_text())["data"]["layout-restorer:data"]["main"]["dock"]
     shown = [area["widgets"] for area in dock["children"]]
     assert shown == [["notebook:step9_x/tutorial.ipynb"], ["editor:step9_x/model_exercise.py"]]
+
+
+def test_the_end_waits_for_no_thread_that_waits_for_ever() -> None:
+    code = (
+        "import threading; from coursekit.lab import server\n"
+        "threading.Thread(target=threading.Event().wait).start()\n"
+        "print('said', end=''); server.leave(3)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (3, "said", "")

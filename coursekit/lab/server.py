@@ -139,5 +139,21 @@ def main() -> int:
     return 0
 
 
+def leave(status: int) -> None:
+    """End this process with a status, now: what it serves has ended, and what it has said is on its way.
+
+    A request that Ctrl-C cut off, such as that for a kernel that is just starting, keeps threads that wait
+    for more work for ever, and Python would wait for them.
+    """
+    from jupyter_server.serverapp import ServerApp
+
+    if ServerApp.initialized():
+        ServerApp.instance().remove_server_info_file()
+        ServerApp.instance().remove_browser_open_files()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -39,7 +39,7 @@ import sys
 from coursekit.lab import server
 arguments = server.arguments_for_lab
 server.arguments_for_lab = lambda *a: [*arguments(*a), "--LabApp.expose_app_in_browser=True"]
-sys.exit(server.main())
+server.leave(server.main())
 """
 # What start.py does, with the environment that runs the tests in place of one made for the copy.
 START = """
@@ -175,7 +175,11 @@ def serving(course: Path, command: Sequence[str]) -> Iterator[str]:
         yield said[-1].split(": ", 1)[1].strip()
     finally:
         server.send_signal(signal.SIGINT)
-        server.communicate(timeout=30)
+        try:
+            server.communicate(timeout=30)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            raise
 
 
 class Laboratory:
