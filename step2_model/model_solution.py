@@ -664,12 +664,9 @@ class KVCache(GrowingCache):
         Raises ValueError where the cache is empty. Tutorial:
         docs/tutorials/step2_model_modern.md#26a-a-cache-that-does-not-copy
         """
-        if self.k is None or self.v is None:  # given
-            raise ValueError(
-                "a cache must hold at least one position before it is read, got an empty one"
-            )  # given
-        # 1. Cut the filled part out of k and v, along the dimension of positions.
-        return self.k[..., : self.length, :], self.v[..., : self.length, :]
+        k, v = super().read()  # given
+        # 1. Cut the filled part out of the storage, along the dimension of positions.
+        return k[..., : self.length, :], v[..., : self.length, :]
 
 
 def causal_mask(T: int, S: int, device: torch.device | None = None) -> Bool[Tensor, "T S"]:
