@@ -155,16 +155,19 @@ class LatentAttention(MLA):
         # 2. Carry every plain query into the space of latents: (B, H, T, Dn) becomes (B, H, T, R).
         to_key, to_value = self.factors()
         q_latent = q_plain @ to_key
-        # 3. Scores: over the latents, plus over the rotary keys, divided by the root of Dn + Dr.
-        scores = q_latent @ latent.mT.unsqueeze(1) + q_rotary @ key.mT.unsqueeze(1)
+        # 3. All heads share one key: as rows (B, H·T, ...) of one product, they read the cache only once. Add
+        #    the scores over latents and over rotary keys, and divide by the root of Dn + Dr.
+        rows, heads = "B H T D -> B (H T) D", "B (H T) D -> B H T D"
+        scores = rearrange(q_latent, rows) @ latent.mT + rearrange(q_rotary, rows) @ key.mT
         scores = scores / math.sqrt(self.args.qk_nope_head_dim + self.args.qk_rope_head_dim)
-        # 4. Hide what may not be read: as `mask` says, else all that comes after the query.
+        # 4. As heads again, hide what may not be read: as `mask` says, else all that comes after the query.
+        scores = rearrange(scores, heads, H=self.args.n_heads)
         if mask is None:
             mask = causal_mask(scores.shape[-2], scores.shape[-1], scores.device)
         weights = scores.masked_fill(~mask, float("-inf")).softmax(dim=-1, dtype=torch.float32)
-        # 5. Mix latents, expand the mixtures (not the latents) into values, and project the heads.
-        mixed = weights.to(latent.dtype) @ latent.unsqueeze(1)
-        y = mixed @ to_value.mT
+        # 5. Mix latents (as rows once more), expand the mixtures, not the latents, into values, and project.
+        mixed = rearrange(weights.to(latent.dtype), rows) @ latent
+        y = rearrange(mixed, heads, H=self.args.n_heads) @ to_value.mT
         return self.o_proj(rearrange(y, "B H T Dv -> B T (H Dv)"))
 
     def decode_ragged(
