@@ -59,11 +59,11 @@ def cost_of_a_step(m: Any, rng: Any) -> Any:
     """Yield a step of generation with 48 heads over 2, and how many numbers it makes anew: far fewer than
     keys and values repeated for each head would be, 2 · B · H · S · D.
     """
-    B, H, G, S, D = 2, 48, 2, 40, 128
+    B, H, G, S, D = 2, 48, 2, 160, 256
     q, k, v = rng.normal(B, H, 1, D), rng.normal(B, G, S, D), rng.normal(B, G, S, D)
     with Allocations() as made:
         y = attend(m, q, k, v)
-    yield equal("a step of generation, 48 heads of width 128 over 2", y, DEEP)
+    yield equal("a step of generation, 48 heads of width 256 over 2", y, DEEP)
     bound = "keys and values are never repeated: a step makes at most 4 · B · G · S · D new numbers"
     yield at_most(bound, made.total, 4 * B * G * S * D)
 

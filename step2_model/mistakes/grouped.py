@@ -181,9 +181,9 @@ def not_scaled(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> T
 @mistake("2.9")
 def repeated(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
     """Your keys and values are repeated until each query head has its own: by repeat_interleave, by expand
-    and reshape, or by a product of (B, G, N, T, D) with (B, G, 1, D, S), which torch carries out by copying. The
-    numbers are right, but the memory that sharing saved is spent again at every step. Stack the queries of a
-    group as rows over one set of keys.
+    and reshape, or by a product of (B, G, N, T, D) with (B, G, 1, D, S), which torch carries out by copying.
+    The numbers are right, but the memory that sharing saved is spent again at every step. Stack the queries
+    of a group as rows over one set of keys.
     """
     N = q.shape[1] // k.shape[1]
     return cached_attention(q, k.repeat_interleave(N, dim=1), v.repeat_interleave(N, dim=1), mask)
