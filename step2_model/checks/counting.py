@@ -13,8 +13,8 @@ FACTORS = {aten.mm: 0, aten.bmm: 0, aten.mv: 0, aten.dot: 0, aten.addmm: 1, aten
 
 
 class Products(TorchDispatchMode):
-    """Counts matrix products: how many were begun (`count`), if only with no rows, and their operations, 2 per
-    multiply-add (`flops`).
+    """Counts matrix products: how many were begun (`count`), if only with no rows, and their operations,
+    2 per multiply-add (`flops`).
     """
 
     def __init__(self) -> None:

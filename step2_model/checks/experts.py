@@ -24,7 +24,12 @@ def dense(found: Any, E: int) -> Any:
         return found
     weights, experts = found
     is_whole = experts.dtype in (torch.int64, torch.int32)
-    if weights.dim() != 2 or weights.shape != experts.shape or not weights.is_floating_point() or not is_whole:
+    if (
+        weights.dim() != 2
+        or weights.shape != experts.shape
+        or not weights.is_floating_point()
+        or not is_whole
+    ):
         return found
     if experts.numel() and not 0 <= int(experts.min()) <= int(experts.max()) < E:
         return found
@@ -36,8 +41,8 @@ MARKS = (0, 2, 6, 24, 29, 40, 43, 55, 68, 75, 76, 85)
 
 
 def apart(rng: Any, N: int) -> torch.Tensor:
-    """Return logits (N, 12) whose sigmoids, and the sums of any two of them, are all apart by 2e-4 or more, so
-    that no rounding decides a choice; biases in steps of 0.04 leave them so.
+    """Return logits (N, 12) whose sigmoids, and the sums of any two of them, are all apart by 2e-4 or
+    more, so that no rounding decides a choice; biases in steps of 0.04 leave them so.
     """
     marks = torch.tensor(MARKS)[torch.from_numpy(rng.generator.permutation(12))]
     return torch.logit(0.04 * rng.integers(2, 23, N, 12) + 2e-4 * marks)

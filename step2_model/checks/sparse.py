@@ -120,15 +120,19 @@ def small_experts(m: Any) -> Any:
         ([[1.0, 2.0]], [[1.0]], [[0]]),
         ([[1.0, 2.0]], [[0.5]], [[1]]),
         ([[1.0, 2.0]], [[0.5, 1.0]], [[1, 0]]),
-        ([[1.0, 2.0], [0.0, 3.0], [2.0, -1.0]], [[0.5, 1.0], [1.0, 0.0], [0.5, 0.5]], [[1, 0], [0, 1], [0, 1]]),
+        (
+            [[1.0, 2.0], [0.0, 3.0], [2.0, -1.0]],
+            [[0.5, 1.0], [1.0, 0.0], [0.5, 0.5]],
+            [[1, 0], [0, 1], [0, 1]],
+        ),
     ):
         given = torch.tensor(x), torch.tensor(weights), torch.tensor(experts)
         inputs = dict(zip(("x", "weights", "experts"), given))
         yield {**inputs, **matrices}, layer(*(t.clone() for t in given))
     for shared in (0, 1):
         whole = m.MoE(m.ModelArgs(**(sizes | {"n_shared_experts": shared})))
-        numbers, x = fill_whole(whole), torch.tensor([[[1.0, 2.0], [-2.0, 1.0]]])
-        yield {"x": x, "n_shared_experts": shared, **numbers}, whole(x.clone())
+        numbers, tokens = fill_whole(whole), torch.tensor([[[1.0, 2.0], [-2.0, 1.0]]])
+        yield {"x": tokens, "n_shared_experts": shared, **numbers}, whole(tokens.clone())
 
 
 @steps("2.13c")

@@ -21,9 +21,9 @@ def mean_probabilities(logits: Tensor) -> Tensor:
 
 @mistake("2.13d")
 def probabilities_twice(logits: Tensor, experts: Tensor) -> Tensor:
-    """Your f is made of probabilities, so that the loss never looks at who was chosen. It is smallest where the
-    probabilities are even; but even probabilities with one expert always a little ahead send every token
-    to it. Count the choices.
+    """Your f is made of probabilities, so that the loss never looks at who was chosen. It is smallest
+    where the probabilities are even; but even probabilities with one expert always a little ahead send
+    every token to it. Count the choices.
     """
     P = mean_probabilities(logits)
     return logits.shape[-1] * experts.shape[-1] * (P * P).sum()
@@ -31,8 +31,8 @@ def probabilities_twice(logits: Tensor, experts: Tensor) -> Tensor:
 
 @mistake("2.13d")
 def chosen_probabilities(logits: Tensor, experts: Tensor) -> Tensor:
-    """Your f sums the probabilities of the chosen experts. It is a count: each choice adds 1, however likely it
-    was.
+    """Your f sums the probabilities of the chosen experts. It is a count: each choice adds 1, however
+    likely it was.
     """
     p = logits.softmax(dim=-1)
     chosen = torch.zeros_like(p).scatter(1, experts, p.gather(1, experts))
@@ -41,8 +41,8 @@ def chosen_probabilities(logits: Tensor, experts: Tensor) -> Tensor:
 
 @mistake("2.13d")
 def counts(logits: Tensor, experts: Tensor) -> Tensor:
-    """Your f is not divided by the number of tokens: the loss of a batch twice as large is twice as large, and
-    its weight against the other loss would depend on the batch.
+    """Your f is not divided by the number of tokens: the loss of a batch twice as large is twice as
+    large, and its weight against the other loss would depend on the batch.
     """
     E = logits.shape[-1]
     return E * (shares(experts, E, 1) * mean_probabilities(logits)).sum()
@@ -114,8 +114,8 @@ def detached(logits: Tensor, experts: Tensor) -> Tensor:
 
 @mistake("2.13d")
 def softmax_over_tokens(logits: Tensor, experts: Tensor) -> Tensor:
-    """Your softmax runs over the tokens (dim=0). Its mean over the tokens is 1/N for every expert, whatever the
-    logits: there would be nothing to learn from.
+    """Your softmax runs over the tokens (dim=0). Its mean over the tokens is 1/N for every expert,
+    whatever the logits: there would be nothing to learn from.
     """
     E = logits.shape[-1]
     P = logits.softmax(dim=0).mean(dim=0)
@@ -124,8 +124,8 @@ def softmax_over_tokens(logits: Tensor, experts: Tensor) -> Tensor:
 
 @mistake("2.13d")
 def token_by_token(logits: Tensor, experts: Tensor) -> Tensor:
-    """Your loss multiplies choices and probabilities token by token, and takes the mean after. That is largest
-    where each token is sure of its own choice, which is no fault: take the means f and P first.
+    """Your loss multiplies choices and probabilities token by token, and takes the mean after. That is
+    largest where each token is sure of its own choice, which is no fault: take the means f and P first.
     """
     E = logits.shape[-1]
     chosen = F.one_hot(experts, E).sum(dim=1)
@@ -174,8 +174,10 @@ def squared_shares(logits: Tensor, experts: Tensor) -> Tensor:
 def by_bincount(logits: Tensor, experts: Tensor) -> Tensor:
     """Counts by bincount, the sum as a dot product."""
     N, E = logits.shape
-    return torch.bincount(experts.flatten(), minlength=E).to(logits) @ logits.softmax(dim=-1).sum(dim=0) * (
-        E / N**2
+    return (
+        torch.bincount(experts.flatten(), minlength=E).to(logits)
+        @ logits.softmax(dim=-1).sum(dim=0)
+        * (E / N**2)
     )
 
 

@@ -125,8 +125,8 @@ def no_silu() -> Both:
 
 @mistake("2.13c")
 def one_expert_for_all() -> Both:
-    """Your experts all use the matrices of expert 0, perhaps those of the rank instead of the number. Expert e
-    has gate_up_proj[e] and down_proj[e].
+    """Your experts all use the matrices of expert 0, perhaps those of the rank instead of the number.
+    Expert e has gate_up_proj[e] and down_proj[e].
     """
     return running(lambda self, e, rows: expert(self, 0, rows))
 

@@ -15,8 +15,9 @@ from step2_model.mistakes.experts import Both, both, expert, running
 
 @mistake("2.13c")
 def all_on_all() -> Both:
-    """Your layer runs every expert on every token and picks the chosen answers afterwards. The result is right,
-    but the work is E/K times what it should be: that experts are not all run is the reason to have them.
+    """Your layer runs every expert on every token and picks the chosen answers afterwards. The result is
+    right, but the work is E/K times what it should be: that experts are not all run is the reason to have
+    them.
     """
 
     def forward(self: Any, x: Tensor, weights: Tensor, experts: Tensor) -> Tensor:
@@ -48,14 +49,13 @@ def unused_run() -> Both:
     """Your loop goes over all experts and runs those that nobody chose on nothing. With 256 experts and one
     token, 248 of the calls are for nothing: go over those that are used.
     """
-
     return running(used=lambda self, experts: list(range(len(self.down_proj))))
 
 
 @mistake("2.13c")
 def token_by_token() -> Both:
-    """Your layer goes token by token, and begins an expert anew for each. The result is right, but matrices are
-    read from memory once for each token instead of once for all that chose them.
+    """Your layer goes token by token, and begins an expert anew for each. The result is right, but
+    matrices are read from memory once for each token instead of once for all that chose them.
     """
 
     def forward(self: Any, x: Tensor, weights: Tensor, experts: Tensor) -> Tensor:
@@ -70,8 +70,8 @@ def token_by_token() -> Both:
 
 @mistake("2.13c", called="The answer has the dtype of the weights")
 def float32_answer() -> Both:
-    """Your answer has the dtype of the weights. The router works in float32 whatever x is: bring the weights to
-    the dtype of the answers, so that the stream keeps its own.
+    """Your answer has the dtype of the weights. The router works in float32 whatever x is: bring the
+    weights to the dtype of the answers, so that the stream keeps its own.
     """
 
     def forward(self: Any, x: Tensor, weights: Tensor, experts: Tensor) -> Tensor:
@@ -102,8 +102,8 @@ def shared_forgotten() -> Both:
 
 @mistake("2.13c")
 def shared_averaged() -> Both:
-    """Your layer takes the mean of the chosen experts' answer and the shared ones'. The shared experts have no
-    weight: add their answer as it is.
+    """Your layer takes the mean of the chosen experts' answer and the shared ones'. The shared experts
+    have no weight: add their answer as it is.
     """
 
     def forward(self: Any, x: Tensor) -> Tensor:
@@ -191,7 +191,9 @@ def sorted_choices() -> Both:
 
     def layer(self: Any, x: Tensor) -> Tensor:
         tokens, y, _ = around(self, x)
-        return y if self.shared_experts is None else (y.flatten(0, 1) + self.shared_experts(tokens)).view_as(x)
+        return (
+            y if self.shared_experts is None else (y.flatten(0, 1) + self.shared_experts(tokens)).view_as(x)
+        )
 
     return both(forward, layer)
 

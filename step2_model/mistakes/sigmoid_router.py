@@ -196,8 +196,8 @@ def groups_strided(
 def scale_forgotten(
     logits: Tensor, bias: Tensor, k: int, n_groups: int = 1, topk_groups: int = 1, scale: float = 1.0
 ) -> Routing:
-    """Your weights sum to 1: `scale` is never used. DeepSeek-V3 has 2.5 there, so that the chosen experts hold
-    their own beside the shared one.
+    """Your weights sum to 1: `scale` is never used. DeepSeek-V3 has 2.5 there, so that the chosen experts
+    hold their own beside the shared one.
     """
     return sigmoid_router(logits, bias, k, n_groups, topk_groups)
 

@@ -14,8 +14,8 @@ from step2_model.mistakes.sigmoid_router import CLOSED, Routing, biased, choose,
 def rescaled_over_all(
     logits: Tensor, bias: Tensor, k: int, n_groups: int = 1, topk_groups: int = 1, scale: float = 1.0
 ) -> Routing:
-    """Your weights are rescaled by the sum over all experts. Sigmoids of many experts sum to much more than 1,
-    and the chosen ones would be left with little: divide by the sum of the chosen.
+    """Your weights are rescaled by the sum over all experts. Sigmoids of many experts sum to much more
+    than 1, and the chosen ones would be left with little: divide by the sum of the chosen.
     """
     scores = logits.float().sigmoid()
     experts = sigmoid_router(logits, bias, k, n_groups, topk_groups)[1]
@@ -49,8 +49,8 @@ def softmax_scores(
 def softmax_weights(
     logits: Tensor, bias: Tensor, k: int, n_groups: int = 1, topk_groups: int = 1, scale: float = 1.0
 ) -> Routing:
-    """Your weights are a softmax of the chosen scores. These lie between 0 and 1, so that it makes them nearly
-    equal. Divide the sigmoids by their sum.
+    """Your weights are a softmax of the chosen scores. These lie between 0 and 1, so that it makes them
+    nearly equal. Divide the sigmoids by their sum.
     """
     experts = sigmoid_router(logits, bias, k, n_groups, topk_groups)[1]
     return logits.float().sigmoid().gather(1, experts).softmax(dim=-1) * scale, experts
@@ -72,8 +72,8 @@ def logits_chosen(
 def half_precision(
     logits: Tensor, bias: Tensor, k: int, n_groups: int = 1, topk_groups: int = 1, scale: float = 1.0
 ) -> Routing:
-    """Your scores keep the precision of the logits. In bfloat16 two sigmoids near 1 are often the same number,
-    so that chance decides between their experts: take logits.float() first.
+    """Your scores keep the precision of the logits. In bfloat16 two sigmoids near 1 are often the same
+    number, so that chance decides between their experts: take logits.float() first.
     """
     scores = logits.sigmoid()
     experts = choose(biased(scores, bias), n_groups, topk_groups).topk(k, dim=-1).indices
@@ -84,8 +84,8 @@ def half_precision(
 def detached(
     logits: Tensor, bias: Tensor, k: int, n_groups: int = 1, topk_groups: int = 1, scale: float = 1.0
 ) -> Routing:
-    """Your weights carry no gradient (detach, .data or torch.no_grad around all of it). The choice needs none,
-    but by the weights the router learns.
+    """Your weights carry no gradient (detach, .data or torch.no_grad around all of it). The choice needs
+    none, but by the weights the router learns.
     """
     return sigmoid_router(logits.detach(), bias, k, n_groups, topk_groups, scale)
 

@@ -64,8 +64,8 @@ def tokens_chosen(logits: Tensor, k: int) -> Routing:
 
 @mistake("2.13a")
 def equal_weights(logits: Tensor, k: int) -> Routing:
-    """Your weights are all 1/k. The probabilities say how much each chosen expert has to say, and they are the
-    only way by which the router learns: from equal weights no gradient comes back.
+    """Your weights are all 1/k. The probabilities say how much each chosen expert has to say, and they
+    are the only way by which the router learns: from equal weights no gradient comes back.
     """
     experts = logits.topk(k, dim=-1).indices
     return torch.full(experts.shape, 1 / k), experts
@@ -91,8 +91,8 @@ def sigmoids(logits: Tensor, k: int) -> Routing:
 
 @mistake("2.13a")
 def half_precision(logits: Tensor, k: int) -> Routing:
-    """Your probabilities keep the precision of the logits. In bfloat16 a probability has three decimal digits,
-    too few to tell experts apart: take softmax in float32.
+    """Your probabilities keep the precision of the logits. In bfloat16 a probability has three decimal
+    digits, too few to tell experts apart: take softmax in float32.
     """
     weights, experts = logits.softmax(dim=-1).topk(k, dim=-1)
     return rescaled(weights), experts
@@ -145,7 +145,9 @@ def detached(logits: Tensor, k: int) -> Routing:
 
 @mistake("2.13a", called="The two results stand in the wrong order")
 def swapped(logits: Tensor, k: int) -> Routing:
-    """Your two results stand in the wrong order: the weights come first, the numbers of the experts second."""
+    """Your two results stand in the wrong order: the weights come first, the numbers of the experts
+    second.
+    """
     weights, experts = logits.softmax(dim=-1, dtype=torch.float32).topk(k, dim=-1)
     return experts, rescaled(weights)
 
