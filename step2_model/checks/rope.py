@@ -49,8 +49,8 @@ def small_angles(m: Any) -> Any:
         ([[0, 1], [2, 3]], 4, 100.0),
         ([[1, 2]], 4, 9.0),
     ):
-        inputs = {"positions": torch.tensor(positions), "dim": dim, "theta": theta}
-        yield inputs, m.rope_at(inputs["positions"].clone(), dim, theta)
+        given = torch.tensor(positions)
+        yield {"positions": given, "dim": dim, "theta": theta}, m.rope_at(given.clone(), dim, theta)
     far = torch.tensor([[2_051]])
     yield {"positions": far, "dim": 2, "theta": 100.0}, m.rope_at(far.clone(), 2, 100.0)
 

@@ -31,7 +31,7 @@ def turned(
 
 @mistake("2.5a", called="Sin and cos are returned in the wrong order")
 def swapped(positions: Tensor, dim: int, theta: float = 10_000.0) -> Pair:
-    """Your function returns sin, then cos. The cosine comes first: at position 0 it is 1 and nothing turns."""
+    """Your function returns sin, then cos. The cosine comes first: at position 0 it is 1."""
     cos, sin = turned(positions, dim, theta)
     return sin, cos
 
@@ -173,8 +173,8 @@ def in_half(positions: Tensor, dim: int, theta: float = 10_000.0) -> Pair:
 
 @mistake("2.5a")
 def in_bfloat16(positions: Tensor, dim: int, theta: float = 10_000.0) -> Pair:
-    """Your angles are computed in bfloat16. It has 8 binary digits: from 257 on it cannot tell a position from
-    its neighbor. Compute angles in float32 whatever the model computes in.
+    """Your angles are computed in bfloat16. It has 8 binary digits: from 257 on it cannot tell a position
+    from its neighbor. Compute angles in float32 whatever the model computes in.
     """
     found = positions.unsqueeze(-1).bfloat16() * frequencies_of(dim, theta).bfloat16()
     return found.float().cos(), found.float().sin()

@@ -82,8 +82,8 @@ def neighbors(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 @mistake("2.5b", called="The rotation reads pairs as neighbors and writes them back as halves")
 def neighbors_to_halves(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Your function reads pairs as neighbors (2i, 2i + 1) and writes them back as halves (i, i + D/2). Each is
-    a layout; the two mixed shuffle the features. Read and write halves.
+    """Your function reads pairs as neighbors (2i, 2i + 1) and writes them back as halves (i, i + D/2). Each
+    is a layout; the two mixed shuffle the features. Read and write halves.
     """
     cos, sin = cos.unsqueeze(1), sin.unsqueeze(1)
     a, b = x.float()[..., ::2], x.float()[..., 1::2]
@@ -110,8 +110,8 @@ def halves_exchanged(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 @mistake("2.5b")
 def new_a_in_b(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Your second half is computed from the first half's *new* value: a was overwritten before b used it. Both
-    must read the old pair.
+    """Your second half is computed from the first half's *new* value: a was overwritten before b used it.
+    Both must read the old pair.
     """
     cos, sin = cos.unsqueeze(1), sin.unsqueeze(1)
     a, b = halves(x)
@@ -172,7 +172,7 @@ def first_position(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 @mistake("2.5b")
 def one_angle(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Your function turns all pairs by the angle of the first. The slower pairs are what tells far from near."""
+    """Your function turns all pairs by the angle of the first. The slower ones tell far from near."""
     return turned(x, cos[..., :1].unsqueeze(1), sin[..., :1].unsqueeze(1))
 
 
@@ -197,7 +197,7 @@ def stays_float32(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 @mistake("2.5b")
 def detached(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Your result carries no gradient (detach, .data or torch.no_grad): queries and keys would never learn."""
+    """Your result carries no gradient (detach, .data or torch.no_grad): queries would never learn."""
     return turned(x.detach(), cos.unsqueeze(1), sin.unsqueeze(1))
 
 
