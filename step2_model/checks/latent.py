@@ -31,9 +31,12 @@ def turns(rng: Any, B: int, T: int, Dr: int = 4) -> Any:
 def kept_cache(m: Any, rng: Any = None, S: int = 0, R: int = 8, Dr: int = 4, B: int = 2) -> Any:
     """Return a cache of `m` that keeps tensors of any shape, with S random past positions."""
 
-    class Kept(m.GrowingCache):  # type: ignore[misc]
+    class Kept(m.GrowingCache):
+        k: Any
+        v: Any
+
         def __len__(self) -> int:
-            return 0 if self.k is None else self.k.shape[-2]
+            return 0 if self.k is None else int(self.k.shape[-2])
 
         def append(self, k: Any, v: Any) -> None:
             self.k = k if self.k is None else torch.cat([self.k, k], dim=-2)
