@@ -173,7 +173,7 @@ class LatentAttention(MLA):
     def decode_ragged(
         self, x: Float[Tensor, "B 1 C"], rope: Rope, cache: RaggedCache
     ) -> Float[Tensor, "B 1 C"]:
-        """One absorbed step of generation for many requests at once, whatever the lengths of their pasts.
+        """One absorbed step of generation for many requests at once: no loop over them, whatever their lengths.
 
         Row b of x is the next token of request b, and `rope` belongs to its own position. Its latent and key
         go to the cache behind its own past; it reads its own positions and none of the room behind them,
@@ -417,8 +417,9 @@ def yarn_frequencies(dim: int, theta: float, yarn: YarnScaling) -> tuple[Float[T
     Pairs that turn often over the original length, `beta_fast` times or more, tell near positions apart: they
     keep their frequency. Pairs that turn less than `beta_slow` times would come to angles never seen in
     training: their frequency is divided by `factor`. In between the share of the original frequency falls
-    linearly with the number of the pair, from the pair where it is 1, rounded down, to the pair where it is
-    0, rounded up. Pair i turns L · θ^(-2i/dim) / 2π times over L positions.
+    linearly with the number of the pair, from the pair where it is 1, rounded down but at least 0, to the
+    pair where it is 0, rounded up but at most dim - 1 (the published code's bound, though pairs end before
+    it). Pair i turns L · θ^(-2i/dim) / 2π times over L positions.
 
     cos and sin grow by `yarn_mscale(factor)`, or where both mscales are given, as in DeepSeek's models, by
     `yarn_mscale(factor, mscale) / yarn_mscale(factor, mscale_all_dim)`.
@@ -437,7 +438,8 @@ def yarn_frequencies(dim: int, theta: float, yarn: YarnScaling) -> tuple[Float[T
     # 3. The ramp begins at the pair of beta_fast, rounded down, and ends at that of beta_slow, rounded up.
     low = max(math.floor(pair_with(yarn.beta_fast)), 0)
     high = min(math.ceil(pair_with(yarn.beta_slow)), dim - 1)
-    # 4. From 0 (plain) to 1 (slowed) along the ramp, pair by pair; mix the two by it.
+    # 4. From 0 (plain) to 1 (slowed) along the ramp, pair by pair (a ramp of no length is a step: divide by
+    #    0.001 then); mix the two by it.
     ramp = ((torch.arange(dim // 2) - low) / max(high - low, 0.001)).clamp(0, 1)
     frequencies = plain * (1 - ramp) + slowed * ramp
     # 5. How much cos and sin grow.
