@@ -1,5 +1,5 @@
-"""Probes of the modern decoder: with their weights it is Llama (2.llama), DeepSeek-V3 (2.deepseek, and whole in
-2.deepseek-full) and Mixtral (2.mixtral).
+"""Probes of the modern decoder: it is Llama (2.llama), DeepSeek-V3 (2.deepseek, 2.deepseek-full) and Mixtral
+(2.mixtral).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LATENT |= {"qk_rope_head_dim": 6, "qk_nope_head_dim": 7, "v_head_dim": 5}
 EXPERTS = {"n_experts": 8, "n_experts_per_tok": 3, "moe_intermediate_size": 12}
 SIGMOID = {"router": "sigmoid", "n_dense_layers": 1, "n_groups": 4, "topk_groups": 2, "n_shared_experts": 2}
 SIGMOID |= {"routed_scaling_factor": 1.7}
-# With these turns pairs 0 and 1 of 8 keep their frequency, pairs 5 to 7 are slowed down, the ramp lies between.
+# With these turns pairs 0 and 1 of 8 keep their frequency and pairs 5 to 7 are slowed down.
 LONG = {"qk_rope_head_dim": 16, "rope_theta": 10_000.0, "max_seq_len": 256}
 TURNS = {"factor": 4.0, "original_max_seq_len": 64, "beta_fast": 2.0, "beta_slow": 0.05}
 # The lengths in which a text of 13 tokens is read through a cache.

@@ -87,7 +87,7 @@ def gain_forgotten() -> Patches:
 
 @mistake("2.llama")
 def eps_outside() -> Patches:
-    """Your norm adds eps to the root and not inside it. Where activations are small eps decides the result."""
+    """Your norm adds eps outside the root. Where activations are small eps decides the result."""
 
     def forward(self: Any, x: Tensor) -> Tensor:
         return self.weight * x / (x.square().mean(dim=-1, keepdim=True).sqrt() + self.eps)
