@@ -501,7 +501,7 @@ def rms_norm_backward(
     inverse = torch.rsqrt(x.square().mean(dim=-1, keepdim=True) + eps)
     normalized = x * inverse
     # 2. The gain: its gradient sums over everything but the features.
-    grad_weight = (grad * normalized).flatten(0, -2).sum(dim=0)
+    grad_weight = (grad * normalized).reshape(-1, x.shape[-1]).sum(dim=0)
     # 3. x: what arrives at the normalized x, less its part along the normalized x, divided by r.
     arriving = grad * weight
     along = (arriving * normalized).mean(dim=-1, keepdim=True)
