@@ -173,7 +173,7 @@ class LatentAttention(MLA):
     def decode_ragged(
         self, x: Float[Tensor, "B 1 C"], rope: Rope, cache: RaggedCache
     ) -> Float[Tensor, "B 1 C"]:
-        """One absorbed step of generation for many requests at once: no loop over them, whatever their lengths.
+        """One absorbed step of generation for many requests at once, without a loop over them.
 
         Row b of x is the next token of request b, and `rope` belongs to its own position. Its latent and key
         go to the cache behind its own past; it reads its own positions and none of the room behind them,
