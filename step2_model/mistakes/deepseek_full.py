@@ -19,18 +19,11 @@ Chosen = tuple[Tensor, Tensor]
 
 
 def route(
-    logits: Tensor,
-    bias: Tensor,
-    k: int,
-    n_groups: int,
-    topk_groups: int,
-    scale: float,
-    is_biased: bool = False,
-    best: int = 2,
-    is_rescaled: bool = True,
-    scores: Any = torch.sigmoid,
-) -> Chosen:
+    logits: Tensor, bias: Tensor, *numbers: Any, is_biased: bool = False, best: int = 2,
+    is_rescaled: bool = True, scores: Any = torch.sigmoid,
+) -> Chosen:  # fmt: skip
     """Return DeepSeek's choice and weights; one thing may be another."""
+    k, n_groups, topk_groups, scale = numbers
     values = scores(logits)
     choice = values + bias
     groups = rearrange(choice, "N (G E) -> N G E", G=n_groups)
