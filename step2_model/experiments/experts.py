@@ -1,7 +1,7 @@
 """Experts at work on a small task, for the chapter's figures: what they are worth, and who is busy.
 
-The task: vectors that come from 8 regions, each with a linear map of its own that has to be learned. One layer
-must bend itself to all maps; experts can share them out.
+The task: vectors that come from 8 regions, each with a linear map of its own that has to be learned. One
+layer must bend itself to all maps; experts can share them out.
 """
 
 from __future__ import annotations
@@ -38,15 +38,14 @@ def start(layer: nn.Module, generator: torch.Generator) -> None:
             parameter.copy_(draw / parameter.shape[-1] ** 0.5)
 
 
-def sparse_layer(module: Any, **changes: Any) -> nn.Module:
+def sparse_layer(module: Any, **changes: Any) -> Any:
     """Return `module.MoE` with 8 experts of width 8, two for each token."""
     sizes = {"d_model": WIDTH, "n_experts": 8, "n_experts_per_tok": 2, "moe_intermediate_size": 8}
-    layer: nn.Module = module.MoE(module.ModelArgs(**(sizes | changes)))
-    return layer
+    return module.MoE(module.ModelArgs(**(sizes | changes)))
 
 
 def learn(
-    layer: nn.Module, steps: int = 600, *, balance: float = 0.0, head_start: float = 0.0, seed: int = 0
+    layer: Any, steps: int = 600, *, balance: float = 0.0, head_start: float = 0.0, seed: int = 0
 ) -> list[float]:
     """Return the error (mean square) at each step while the layer learns the task.
 
@@ -59,7 +58,7 @@ def learn(
     if head_start:
         mean = task.centers.mean(dim=0)
         with torch.no_grad():
-            layer.gate.weight[0] += head_start * mean / mean.norm() ** 2  # type: ignore[union-attr,index]
+            layer.gate.weight[0] += head_start * mean / mean.norm() ** 2
     optimizer = torch.optim.Adam(layer.parameters(), lr=0.01)
     errors = []
     for _ in range(steps):
