@@ -238,7 +238,7 @@ def small_attention(m: Any) -> Any:
         inputs = {"q": q, "k": k, "v": v.reshape(1, 1, S, 1)}
         yield inputs, m.cached_attention(*(tensor.clone() for tensor in inputs.values()))
     k = torch.tensor([[[[0.0, 0.0], [1.0, 1.0]]]])
-    inputs = {"q": torch.ones(1, 1, 2, 2), "k": k, "v": torch.tensor([[[[1.0], [0.0]]]])}
+    inputs = {"q": torch.ones(1, 1, 2, 2), "k": k, "v": torch.tensor([[[[1.0, 0.0, 2.0], [0.0, 1.0, 3.0]]]])}
     yield inputs, m.cached_attention(*(tensor.clone() for tensor in inputs.values()))
     loud_k = {"q": torch.ones(1, 1, 2, 1), "k": torch.tensor([[[[0.0], [30.0]]]]), "v": inputs["v"]}
     yield loud_k, m.cached_attention(*(tensor.clone() for tensor in loud_k.values()))
