@@ -1,4 +1,4 @@
-"""What components and stretched contexts are compared on: equal sizes, one difference, the right frequencies."""
+"""Components and stretched contexts are compared at equal sizes, with one difference, by the right formula."""
 
 from __future__ import annotations
 
