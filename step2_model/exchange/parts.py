@@ -1,4 +1,4 @@
-"""Whose classes a model is built from: the learner's files, with the reference standing in, or the reference."""
+"""Whose classes a model is built from: the learner's, with the reference standing in, or the reference's."""
 
 from __future__ import annotations
 
