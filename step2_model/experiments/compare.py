@@ -28,7 +28,8 @@ def compare_attention(config: ModelArgs, past: int = 2_047, bytes_per_number: in
     heads.
 
     Grouped attention has the configuration's key/value heads; where that is H or 1, it has H/4 or H/2, and
-    no row if neither is a whole number between. Latent attention stands there twice: expanding every latent, as `MLA.forward` does, and absorbed.
+    no row if neither is a whole number between. Latent attention stands there twice: expanding every latent,
+    as `MLA.forward` does, and absorbed.
 
     Raises ValueError where a head of grouped attention would have no whole width.
 
