@@ -12,7 +12,7 @@ from coursekit.probe import cases, check, equal
 from step2_model.checks.observe import DEEP, fix_chance, gradients
 
 # Which of the K columns an expert comes in says nothing; what routing decides is a weight for each pair.
-SHOWN = {"shown": "the weight of every expert, one column each; 0 where it is not chosen"}
+SHOWN = {"shown": "the weight of each expert; 0 where it is not chosen"}
 
 
 def dense(found: Any, E: int) -> Any:
@@ -91,6 +91,8 @@ def small_choices(m: Any) -> Any:
     ):
         given = torch.tensor(logits)
         yield {"logits": given, "k": k, **SHOWN}, dense(m.softmax_router(given.clone(), k), len(logits[0]))
+    large = torch.tensor([[100.0, 101.0, 102.0]])
+    yield {"logits": large, "k": 2, **SHOWN}, dense(m.softmax_router(large.clone(), 2), 3)
     half = torch.tensor([[0.0, 1.0, 2.0]], dtype=torch.bfloat16)
     yield {"logits": half, "k": 2, **SHOWN}, dense(m.softmax_router(half.clone(), 2), 3)
 
@@ -161,6 +163,11 @@ def small_sigmoid_choices(m: Any) -> Any:
         numbers = {"k": k, "n_groups": n_groups, "topk_groups": topk_groups, "scale": scale}
         inputs = {"logits": given[0], "bias": given[1], **numbers, **SHOWN}
         yield inputs, dense(m.sigmoid_router(*(t.clone() for t in given), **numbers), len(bias))
+    half = torch.tensor([[0.0, 1.0, 2.0]], dtype=torch.bfloat16)
+    yield (
+        {"logits": half, "bias": torch.zeros(3), "k": 2, **SHOWN},
+        dense(m.sigmoid_router(half.clone(), torch.zeros(3), 2), 3),
+    )
 
 
 @check("2.13d")

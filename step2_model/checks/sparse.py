@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -25,10 +26,10 @@ def build_sparse(m: Any, rng: Any, kind: str, **changes: Any) -> Any:
     return layer
 
 
-def routing(rng: Any, N: int, allowed: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6)) -> Any:
-    """Return weights (N, 3), which do not sum to 1, and three different experts for each token."""
-    choices = [rng.generator.permutation(allowed)[:3].tolist() for _ in range(N)]
-    return rng.uniform(0.2, 0.9, N, 3), torch.tensor(choices)
+def routing(rng: Any, N: int, allowed: Sequence[int] = range(7), K: int = 3) -> Any:
+    """Return weights (N, K), which do not sum to 1, and K different experts for each token."""
+    choices = [rng.generator.permutation(allowed)[:K].tolist() for _ in range(N)]
+    return rng.uniform(0.2, 0.9, N, K), torch.tensor(choices)
 
 
 @check("2.13c")
@@ -65,20 +66,26 @@ def what_experts_cost(m: Any, rng: Any) -> Any:
     begun.
     """
     layer, x = build_sparse(m, rng, "Experts", n_experts=64), rng.normal(64, 6)
-    weights, experts = routing(rng, 64, tuple(range(64)))
     with Products() as seen:
-        layer(x, weights, experts)
+        layer(x, *routing(rng, 64, range(64)))
     yield at_most(
         "operations in matrix products: one SwiGLU for each choice of each token",
         seen.flops,
         64 * 3 * ONE_EXPERT,
     )
-    used = len(experts.unique())
-    yield at_most("each expert runs once: matrix products, at most three for each", seen.count, 3 * used)
     with Products() as seen:
-        layer(x, *routing(rng, 64, (3, 17, 40)))
+        layer(x, *routing(rng, 64, (3, 17, 40), K=1))
     yield at_most(
-        "experts that nobody chose do not run: at most three matrix products for each of three", seen.count, 9
+        "64 tokens, three experts: only these run, once each, with at most three matrix products",
+        seen.count,
+        9,
+    )
+    with Products() as seen:
+        layer(x, *routing(rng, 64, range(64), K=40))
+    yield at_most(
+        "40 choices for each token: still each of 64 experts runs once, with at most three matrix products",
+        seen.count,
+        192,
     )
 
 
@@ -129,10 +136,25 @@ def small_experts(m: Any) -> Any:
         given = torch.tensor(x), torch.tensor(weights), torch.tensor(experts)
         inputs = dict(zip(("x", "weights", "experts"), given))
         yield {**inputs, **matrices}, layer(*(t.clone() for t in given))
-    for shared in (0, 1):
-        whole = m.MoE(m.ModelArgs(**(sizes | {"n_shared_experts": shared})))
-        numbers, tokens = fill_whole(whole), torch.tensor([[[1.0, 2.0], [-2.0, 1.0]]])
-        yield {"x": tokens, "n_shared_experts": shared, **numbers}, whole(tokens.clone())
+    yield from small_layers(m, sizes)
+
+
+def small_layers(m: Any, sizes: dict[str, int]) -> Any:
+    """Yield cases of the layer around the experts, and one of experts whose middle is two wide."""
+    one, two = [[[1.0, 2.0], [-2.0, 1.0]]], [[[1.0, 2.0], [-2.0, 1.0]], [[0.0, 1.0], [3.0, -1.0]]]
+    for x, changes in (
+        (one, {}),
+        (one, {"n_shared_experts": 1}),
+        (two, {}),
+        ([[[1.0, 2.0]]], {"moe_intermediate_size": 2}),
+        ([[[1.0, 2.0]]], {"n_shared_experts": 1, "router": "sigmoid", "routed_scaling_factor": 2.0}),
+    ):
+        layer, tokens = m.MoE(m.ModelArgs(**(sizes | changes))), torch.tensor(x)
+        yield {"x": tokens, **changes, **fill_whole(layer)}, layer(tokens.clone())
+    layer = m.Experts(m.ModelArgs(**sizes)).to(torch.bfloat16)
+    given = torch.tensor([[1.0, 2.0]], dtype=torch.bfloat16), torch.ones(1, 1), torch.tensor([[0]])
+    matrices = fill_whole(layer)
+    yield dict(zip(("x", "weights", "experts"), given)) | matrices, layer(*(t.clone() for t in given))
 
 
 @steps("2.13c")

@@ -117,6 +117,24 @@ def rescaled_over_tokens(logits: Tensor, k: int) -> Routing:
 
 
 @mistake("2.13a")
+def rescaled_by_all(logits: Tensor, k: int) -> Routing:
+    """Your weights are divided by the sum of the whole table, so that only the weights of all tokens together
+    sum to 1. Sum over the last dimension, and keep it.
+    """
+    weights, experts = logits.softmax(dim=-1, dtype=torch.float32).topk(k, dim=-1)
+    return weights / weights.sum(), experts
+
+
+@mistake("2.13a")
+def chosen_over_tokens(logits: Tensor, k: int) -> Routing:
+    """Your softmax over the chosen logits runs over the tokens (dim=0). The K weights of one token belong
+    together: take it over the last dimension.
+    """
+    weights, experts = logits.float().topk(k, dim=-1)
+    return weights.softmax(dim=0), experts
+
+
+@mistake("2.13a")
 def rescaled_by_largest(logits: Tensor, k: int) -> Routing:
     """Your weights are divided by the largest of them, so that the first choice weighs 1 and all together
     more. Divide by their sum.
