@@ -86,10 +86,8 @@ def contents(m: Any, k: torch.Tensor, v: torch.Tensor) -> Any:
     yield "then one more: it stands behind them", cache.read()
     cache.append(k[:, :, 4:6], v[:, :, 4:6])
     yield "then two more, where there is room already", cache.read()
-    yield (
-        "what was read before is still the beginning",
-        [bool(torch.equal(now[..., :3, :], then)) for now, then in zip(cache.read(), earlier)],
-    )
+    still = [bool(torch.equal(now[..., :3, :], then)) for now, then in zip(cache.read(), earlier)]
+    yield "what was read before is still the beginning", still
     cache.append(k[:, :, 6:], v[:, :, 6:])
     yield "then three more", (*cache.read(), len(cache))
     one_by_one = m.KVCache()
@@ -125,18 +123,22 @@ def costs(m: Any, rng: Any) -> Any:
     cache, same, rooms = m.KVCache(), [], []
     for start, end in ((0, 4), (4, 5), (5, 6), (6, 8), (8, 9), (9, 40)):
         piece = k[:, :, start:end], v[:, :, start:end]
-        same.append(start > 0 and is_kept(cache, partial(cache.append, *piece)))
-        if start == 0:
+        if start in (5, 6):  # there is room
+            same.append(is_kept(cache, partial(cache.append, *piece)))
+        else:
             cache.append(*piece)
         rooms.append(cache.read()[0].untyped_storage().nbytes() // (2 * 3 * k.element_size()))
-    yield "4 positions, 1, 1, 2, 1 and 31: the storage stays the same while there is room", same
-    yield "its capacity is twice what it was, or what is needed if that is more", rooms
+    yield "4 positions, then 1: there is room for 8, and up to the 8th the storage stays the same", same
+    yield (
+        "4 positions, 1, 1, 2, 1, 31: capacity doubles, or grows to what is needed if that is more",
+        rooms,
+    )
     cache, copied = m.KVCache(), 0
     for t in range(ONES):
         piece = k[:, :, t : t + 1], v[:, :, t : t + 1]
         copied += count_copied(cache, partial(cache.append, *piece))
     row = 2 * 3 + 2 * 4
-    yield at_most(f"{ONES} appends of one position copy fewer than {2 * ONES} rows", copied / row, 2 * ONES)
+    yield at_most(f"{ONES} appends of one copy fewer than {2 * ONES} rows", copied / row, 2 * ONES)
     yield at_most("read copies nothing: it returns views", count_copied(cache, cache.read) / row, 0)
 
 

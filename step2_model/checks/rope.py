@@ -13,14 +13,20 @@ from step2_model.checks.observe import DEEP, gradients
 FAR = 1e-2
 
 
+def side_by_side(rope: Any) -> Any:
+    """Return the cosines with the sines behind them as one tensor: what is wrong shows in both."""
+    is_pair = isinstance(rope, tuple) and len(rope) == 2 and all(isinstance(t, torch.Tensor) for t in rope)
+    return torch.cat(rope, dim=-1) if is_pair and rope[0].shape == rope[1].shape else rope
+
+
 @check("2.5a")
 def angles(m: Any, rng: Any) -> Any:
     yield "position 0: nothing is turned, cos = 1 and sin = 0", m.rope_at(torch.zeros(2, 3).long(), 8)
     ones = torch.ones(1, 1, dtype=torch.int64)
-    yield "position 1: pair i turns by θ^(-2i/dim), the first by 1 radian", m.rope_at(ones, 8)
+    yield "position 1: pair i turns by θ^(-2i/dim), the first by 1 radian", side_by_side(m.rope_at(ones, 8))
     positions = torch.arange(6).repeat(2, 1)
     argument = positions.clone()
-    yield equal("position p: pair i turns by p · θ^(-2i/dim)", m.rope_at(argument, 6), DEEP)
+    yield equal("position p: pair i turns by p · θ^(-2i/dim)", side_by_side(m.rope_at(argument, 6)), DEEP)
     yield "the argument positions is left as it was", argument
     yield equal("another width: the exponents are of this dim", m.rope_at(positions, 10), DEEP)
     yield equal("a head of 2 features is one pair, which turns by p", m.rope_at(positions, 2), DEEP)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from coursekit.probe import mistake
@@ -174,6 +175,35 @@ def grows_by_need() -> Both:
     every append copies the whole past. n appends copy n²/2 rows; with twice the capacity it is fewer than 2n.
     """
     return parts(room=lambda capacity, end: end)
+
+
+@mistake("2.6a")
+def as_in_part_one() -> Both:
+    """Your append concatenates, as the cache of part one does (torch.cat): every step copies the whole past.
+    The first call also keeps the caller's own tensors. Make storage of your own, and write into it.
+    """
+
+    def cat(self: Any, k: Tensor, v: Tensor, capacity: int, room: int) -> None:
+        self.k = k if self.k is None else torch.cat([self.k, k], dim=-2)
+        self.v = v if self.v is None else torch.cat([self.v, v], dim=-2)
+
+    return parts(is_full=lambda end, capacity: True, grow=cat)
+
+
+@mistake("2.6a")
+def never_grows() -> Both:
+    """Your storage never grows: what does not fit is lost, or stops the writing. Ask in each call whether the
+    new positions fit behind the old ones.
+    """
+    return parts(is_full=lambda end, capacity: False)
+
+
+@mistake("2.6a")
+def only_doubles() -> Both:
+    """Your storage doubles once and no more, also where that is not enough: eight positions behind one need
+    room for nine. Take the larger of twice the capacity and what is needed.
+    """
+    return parts(room=lambda capacity, end: 2 * capacity or end)
 
 
 @mistake("2.6a")

@@ -42,6 +42,16 @@ def top_left_chunks(q: Tensor, k: Tensor, v: Tensor, mask: Mask = None) -> Tenso
 
 
 @mistake("2.6b")
+def mask_with_is_causal(q: Tensor, k: Tensor, v: Tensor, mask: Mask = None) -> Tensor:
+    """Your attention hands a mask *and* is_causal to PyTorch's function, which refuses the two together. With
+    a mask, is_causal must be False.
+    """
+    if mask is None and 1 < q.shape[-2] < k.shape[-2]:
+        mask = readable(q, k)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=q.shape[-2] > 1)
+
+
+@mistake("2.6b")
 def no_mask(q: Tensor, k: Tensor, v: Tensor, mask: Mask = None) -> Tensor:
     """Your attention has no causal mask: every query reads every position. For a single new token that is
     right; in a chunk the first tokens would read the ones they are to predict.

@@ -107,6 +107,14 @@ def whole_division(positions: Tensor, dim: int, theta: float = 10_000.0) -> Pair
 
 
 @mistake("2.5a")
+def whole_division_below(positions: Tensor, dim: int, theta: float = 10_000.0) -> Pair:
+    """Your exponents are whole numbers: -2i // dim is -1 for every pair but the first. All others turn by
+    1/θ, and nothing lies between fast and slow; divide with a single stroke.
+    """
+    return turned(positions, dim, theta, lambda d, t: t ** (-torch.arange(0, d, 2) // d).float())
+
+
+@mistake("2.5a")
 def fixed_theta(positions: Tensor, dim: int, theta: float = 10_000.0) -> Pair:
     """Your function uses 10,000 whatever theta it is given. Models that read long texts are trained with a
     larger one, Llama 3 with 500,000.
