@@ -150,6 +150,8 @@ def routing_in_groups(m: Any, rng: Any, logits: torch.Tensor, bias: torch.Tensor
 def small_sigmoid_choices(m: Any) -> Any:
     for logits, bias, k, n_groups, topk_groups, scale in (
         ([[0.0, 1.0]], [0.0, 0.0], 1, 1, 1, 1.0),
+        ([[0.0, 1.0]], [0.0, 1.0], 1, 1, 1, 1.0),
+        ([[0.0, 1.0]], [0.3, 0.0], 1, 1, 1, 3.0),
         ([[0.0, 1.0, 2.0]], [0.0, 0.0, 0.0], 2, 1, 1, 1.0),
         ([[0.0, 1.0, 2.0]], [0.0, 0.0, 0.0], 2, 1, 1, 3.0),
         ([[0.0, 1.0, 2.0]], [1.0, 0.0, 0.0], 2, 1, 1, 1.0),

@@ -66,7 +66,7 @@ def no_factor(logits: Tensor, experts: Tensor) -> Tensor:
     return (shares(experts, E, len(logits)) * mean_probabilities(logits)).sum()
 
 
-@mistake("2.13d")
+@mistake("2.13d", called="The loss is the mean over the experts")
 def divided_by_experts(logits: Tensor, experts: Tensor) -> Tensor:
     """Your loss takes the mean over the experts where E times the sum is asked for: it is smaller by E²."""
     E = logits.shape[-1]
@@ -92,7 +92,7 @@ def chosen_again(logits: Tensor, experts: Tensor) -> Tensor:
     return E * (shares(again, E, len(logits)) * mean_probabilities(logits)).sum()
 
 
-@mistake("2.13d")
+@mistake("2.13d", called="A gradient flows through f as well")
 def gradient_through_f(logits: Tensor, experts: Tensor) -> Tensor:
     """Your loss has the right value, but a gradient flows through f as well, as if counts could be changed a
     little at a time. f is a constant: detach it, or make it of whole numbers, which have no gradient.

@@ -178,7 +178,7 @@ def first_choice_alone() -> Both:
     return both(experts=forward)
 
 
-@mistake("2.13c")
+@mistake("2.13c", called="The layer keeps only the last answer for each token")
 def assigned() -> Both:
     """Your layer keeps only the last answer for each token: y[token] = ... writes over what earlier experts
     said. So does y[tokens] += ... for all choices at once: where a token is repeated, indexing adds only one

@@ -26,7 +26,7 @@ def all_on_all() -> Both:
     return both(experts=forward)
 
 
-@mistake("2.13c")
+@mistake("2.13c", called="Each expert that is used runs on all tokens")
 def used_on_all() -> Both:
     """Your layer runs each expert that is used on all tokens, and hides the answers of those that did not
     choose it. Gather the tokens first: x[token].

@@ -202,7 +202,7 @@ def scale_forgotten(
     return sigmoid_router(logits, bias, k, n_groups, topk_groups)
 
 
-@mistake("2.13b")
+@mistake("2.13b", called="The scores are scaled before the choice, and rescaled all the same")
 def scaled_before(
     logits: Tensor, bias: Tensor, k: int, n_groups: int = 1, topk_groups: int = 1, scale: float = 1.0
 ) -> Routing:

@@ -116,7 +116,7 @@ def rescaled_over_tokens(logits: Tensor, k: int) -> Routing:
     return weights / weights.sum(dim=0, keepdim=True), experts
 
 
-@mistake("2.13a")
+@mistake("2.13a", called="The weights are divided by the sum of the whole table")
 def rescaled_by_all(logits: Tensor, k: int) -> Routing:
     """Your weights are divided by the sum of the whole table, so that only the weights of all tokens together
     sum to 1. Sum over the last dimension, and keep it.
@@ -134,7 +134,7 @@ def chosen_over_tokens(logits: Tensor, k: int) -> Routing:
     return weights.softmax(dim=0), experts
 
 
-@mistake("2.13a")
+@mistake("2.13a", called="The weights are divided by the largest of them")
 def rescaled_by_largest(logits: Tensor, k: int) -> Routing:
     """Your weights are divided by the largest of them, so that the first choice weighs 1 and all together
     more. Divide by their sum.

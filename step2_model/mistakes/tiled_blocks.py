@@ -114,7 +114,7 @@ def whole_mask(q: Tensor, k: Tensor, v: Tensor, block: int) -> Tensor:
     return state[2] / state[1]
 
 
-@mistake("2.15")
+@mistake("2.15", called="The keys are cut into `block` pieces, not into pieces of `block` keys")
 def count_of_blocks(q: Tensor, k: Tensor, v: Tensor, block: int) -> Tensor:
     """Your function cuts the keys into `block` pieces (chunk), where `block` is how many keys a piece has
     (split). The result is the same, but pieces grow with the text.
