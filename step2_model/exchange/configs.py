@@ -141,11 +141,11 @@ def read_mixtral(config: Mapping[str, Any]) -> Config:
 def read_deepseek(config: Mapping[str, Any]) -> Config:
     """Return what is DeepSeek's own: latent attention, and experts after the first dense layers."""
     found: Config = {ours: config.get(theirs) for theirs, ours in LATENT_NAMES.items()}
-    found |= {"attention": "mla", "router": "sigmoid"}
+    found["attention"] = "mla"
     n_dense = config["first_k_dense_replace"]
     if n_dense < config["num_hidden_layers"]:
         found |= {ours: config[theirs] for theirs, ours in EXPERT_NAMES.items()}
-        found["n_dense_layers"] = n_dense
+        found |= {"n_dense_layers": n_dense, "router": "sigmoid"}
     return found
 
 

@@ -235,7 +235,8 @@ def absorbed_in_float64() -> Patches:
         future = ~reference.causal_mask(*scores.shape[-2:])
         weights = scores.masked_fill(future, float("-inf")).softmax(dim=-1)
         y = torch.einsum("bhts,bsr,hdr->bthd", weights, latent.double(), to_value)
-        return self.o_proj(y.flatten(2).float())  # type: ignore[no-any-return]
+        out: Tensor = self.o_proj(y.flatten(2).float())
+        return out
 
     return {"LatentAttention.attend_absorbed": attend_absorbed}
 

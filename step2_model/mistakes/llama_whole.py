@@ -95,7 +95,8 @@ def keys_repeated() -> Patches:
 
     def grouped_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
         count = q.shape[1] // k.shape[1]
-        return cached_attention(q, *(t.repeat_interleave(count, dim=1) for t in (k, v)), mask)
+        k, v = k.repeat_interleave(count, dim=1), v.repeat_interleave(count, dim=1)
+        return cached_attention(q, k, v, mask)
 
     return {"cached_attention": cached_attention, "grouped_attention": grouped_attention}
 

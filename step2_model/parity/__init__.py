@@ -1,7 +1,8 @@
 """Are our models those of `transformers`? Four families, two dtypes, with the cache and without.
 
 Each model is made on the spot with random weights, written by `save_pretrained` and read by `load`.
-`course evidence parity` keeps what comes out, and `python -m step2_model.parity` writes it into docs/parity.md.
+`course evidence parity` keeps what comes out, and `python -m step2_model.parity` writes it into the page
+docs/parity.md.
 """
 
 from __future__ import annotations

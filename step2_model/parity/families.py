@@ -9,22 +9,38 @@ from typing import Any
 import torch
 
 SEED = 0
-SHARED = {"vocab_size": 101, "bos_token_id": None, "eos_token_id": None}
-WIDE = {"hidden_size": 48, "num_hidden_layers": 3, "num_attention_heads": 6, "intermediate_size": 80}
+SHARED: dict[str, Any] = {"vocab_size": 101, "bos_token_id": None, "eos_token_id": None}
+WIDE: dict[str, Any] = {
+    "hidden_size": 48,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 6,
+    "intermediate_size": 80,
+}
 WIDE |= {"max_position_embeddings": 256, "attn_implementation": "eager"}
-LATENT = {"kv_lora_rank": 20, "qk_rope_head_dim": 16, "qk_nope_head_dim": 12, "v_head_dim": 10}
+LATENT: dict[str, Any] = {
+    "kv_lora_rank": 20,
+    "qk_rope_head_dim": 16,
+    "qk_nope_head_dim": 12,
+    "v_head_dim": 10,
+}
 LATENT |= {"num_key_value_heads": 6, "q_lora_rank": None, "first_k_dense_replace": 3}
-EXPERTS = {"n_routed_experts": 8, "n_group": 4, "topk_group": 2, "num_experts_per_tok": 3}
+EXPERTS: dict[str, Any] = {"n_routed_experts": 8, "n_group": 4, "topk_group": 2, "num_experts_per_tok": 3}
 EXPERTS |= {"moe_intermediate_size": 24, "n_shared_experts": 2, "routed_scaling_factor": 1.7}
 EXPERTS |= {"first_k_dense_replace": 1, "experts_implementation": "eager"}
-YARN = {"rope_type": "yarn", "rope_theta": 10_000.0, "factor": 4.0, "beta_fast": 2.0, "beta_slow": 0.05}
+YARN: dict[str, Any] = {
+    "rope_type": "yarn",
+    "rope_theta": 10_000.0,
+    "factor": 4.0,
+    "beta_fast": 2.0,
+    "beta_slow": 0.05,
+}
 YARN |= {"original_max_position_embeddings": 64, "mscale": 0.7, "mscale_all_dim": 0.9}
 
 
 def gpt2() -> Any:
     from transformers import GPT2Config, GPT2LMHeadModel
 
-    off = dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0)
+    off: dict[str, Any] = dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0)
     return GPT2LMHeadModel(GPT2Config(**SHARED, n_embd=48, n_layer=3, n_head=6, n_positions=256, **off))
 
 
@@ -51,7 +67,11 @@ def deepseek_whole() -> Any:
 def mixtral() -> Any:
     from transformers import MixtralConfig, MixtralForCausalLM
 
-    experts = {"num_local_experts": 5, "num_experts_per_tok": 2, "experts_implementation": "eager"}
+    experts: dict[str, Any] = {
+        "num_local_experts": 5,
+        "num_experts_per_tok": 2,
+        "experts_implementation": "eager",
+    }
     return MixtralForCausalLM(MixtralConfig(**SHARED, **WIDE, num_key_value_heads=2, **experts))
 
 

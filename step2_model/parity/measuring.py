@@ -18,6 +18,12 @@ BATCH, LENGTH, NEW = 4, 24, 16
 PIECES = (9, 1, 7, 1, 1, 5)
 
 
+def texts() -> Tensor:
+    """Return the ids (BATCH, LENGTH) that are read and continued."""
+    generator = torch.Generator().manual_seed(SEED)
+    return torch.randint(SHARED["vocab_size"], (BATCH, LENGTH), generator=generator)
+
+
 def read(model: Any, ids: Tensor, is_cached: bool) -> Tensor:
     """Return our logits, in float64, of a text that is read whole, or in pieces through the cache."""
     with torch.no_grad():
@@ -29,17 +35,17 @@ def read(model: Any, ids: Tensor, is_cached: bool) -> Tensor:
 
 
 def measure(family: str, dtype: str, is_cached: bool) -> dict[str, Any]:
-    """Return how far our logits are from the library's, relative to the spread of these, and the greedy texts.
+    """Return how far our logits are from the library's, relative to their spread, and the greedy texts.
 
-    `own_error` is how far the library's logits in this dtype are from its own in float32. `tokens_equal` counts
-    the tokens of all texts up to the first difference; `lead` is the largest by which a token of the library's
-    led the one that ours chose there.
+    `own_error` is how far the library's logits in this dtype are from its own in float32. `tokens_equal`
+    counts the tokens of all texts up to the first difference; `lead` is the largest by which a token of the
+    library's led the one that ours chose there.
     """
     with tempfile.TemporaryDirectory() as folder:
         theirs = saved(family, Path(folder), DTYPES[dtype])
         ours, _ = load(folder, DTYPES[dtype])
     exact = redraw(FAMILIES[family]())
-    ids = torch.randint(SHARED["vocab_size"], (BATCH, LENGTH), generator=torch.Generator().manual_seed(SEED))
+    ids = texts()
     with torch.no_grad():
         wanted, best = theirs(input_ids=ids).logits.double(), exact(input_ids=ids).logits.double()
     spread = float(best.std())
