@@ -214,7 +214,7 @@ def small_balances(m: Any) -> Any:
         ([ln3, ln3], [[0], [0]]),
         ([ln3, ln3], [[0], [1]]),
         ([ln3, zeros], [[0], [1]]),
-        ([[1.0, 0.0, 0.0], [0.0, 2.0, 0.0]], [[0, 1], [1, 0]]),
+        ([[1.0, 0.0, 0.0], [0.0, 2.0, 0.0]], [[0, 1], [0, 2]]),
     ):
         given = torch.tensor(logits), torch.tensor(experts)
         inputs = {"logits": given[0], "experts": given[1]}
