@@ -1,7 +1,7 @@
 """`course bench tokenizer`: the fast trainer and encoder of this step against `tokenizers` and `tiktoken`.
 
 GPT-2's pattern, 4,096 merges, 5 MB; first on Python's standard library, then on stories. Merges and ids are
-compared before anything is timed.
+compared before anything is timed. `course evidence tokenizer` keeps the ratios for the pages that tell them.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import islice, pairwise
 from typing import Any
@@ -26,10 +27,20 @@ from coursekit.registry import COURSE_ROOT
 from step1_tokenizer.further_solution import encode_fast, train_bpe_fast
 from step1_tokenizer.model_solution import Tokenizer, byte_characters, split_words, text_to_bytes
 
-NUM_BYTES, MERGES, REPEATS, THREADS = 5_000_000, 4096, 5, 2
-SMALL_BYTES, SMALL_MERGES = 500_000, 512
+THREADS = 2
 # GPT-2's pattern, in the form that tiktoken ships with its own GPT-2 encoding.
 PATTERN = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured; the plain rescan, which takes a minute, is given less."""
+
+    num_bytes: int = 5_000_000
+    merges: int = 4096
+    rescan_bytes: int = 500_000
+    rescan_merges: int = 512
+    repeats: int = 5
 
 
 def library_order() -> list[int]:
@@ -129,15 +140,29 @@ class Workload:
             raise RuntimeError("the ids must equal those of tokenizers before anything is timed")
 
 
-def rows() -> list[bench.Row]:
+def rows(size: Size = Size()) -> list[bench.Row]:
     """Return the rows of both tables, those on stories with "(stories)" behind their names."""
     # Read by `tokenizers` when it first computes.
     os.environ["RAYON_NUM_THREADS"] = str(THREADS)
     return [
-        *_compared("python", ""),
-        *_compared("stories", " (stories)"),
-        _against_rescan(),
+        *_compared("python", "", size),
+        *_compared("stories", " (stories)", size),
+        _against_rescan(size),
     ]
+
+
+def evidence(size: Size = Size()) -> dict[str, Any]:
+    """Return the rows with what the pages of this step say of them, as `course evidence tokenizer` keeps
+    them.
+    """
+    measured = rows(size)
+    ratio = {row.what: row.ratio or 0 for row in measured}
+    claims = {
+        "fast training is hundreds of times faster than the plain rescan": ratio["train vs plain rescan"]
+        >= 200,
+        "warm encoding is faster than tokenizers": ratio["encode warm vs tokenizers"] > 1,
+    }
+    return {"rows": [row.to_json() for row in measured], "claims": claims}
 
 
 def texts_of(corpus: str, num_bytes: int) -> list[str]:
@@ -157,31 +182,31 @@ def texts_of(corpus: str, num_bytes: int) -> list[str]:
     return chosen
 
 
-def _compared(corpus: str, mark: str) -> list[bench.Row]:
-    work = Workload(texts_of(corpus, NUM_BYTES), MERGES)
+def _compared(corpus: str, mark: str, size: Size) -> list[bench.Row]:
+    work = Workload(texts_of(corpus, size.num_bytes), size.merges)
     work.compare()
     cache: dict[str, Sequence[int]] = {}
     work.encode(cache)
     runs: dict[str, Callable[[], object]] = {
-        "train": lambda: train(work.texts, MERGES),
-        "train, tokenizers": lambda: train_library(work.texts, MERGES),
+        "train": lambda: train(work.texts, size.merges),
+        "train, tokenizers": lambda: train_library(work.texts, size.merges),
         "warm": lambda: work.encode(cache),
         "cold": lambda: work.encode({}),
         "tiktoken": lambda: [work.tiktoken.encode_ordinary(text) for text in work.texts],
         "tokenizers": lambda: [work.library.encode(text).ids for text in work.texts],
         "tokenizers, batch": lambda: [encoded.ids for encoded in work.library.encode_batch(work.texts)],
     }
-    seconds = bench.medians(bench.interleaved(runs, REPEATS))
+    seconds = bench.medians(bench.interleaved(runs, size.repeats))
     told: dict[str, Any] = {
         "corpus": corpus,
         "bytes": sum(len(text.encode()) for text in work.texts),
-        "merges": MERGES,
+        "merges": size.merges,
         "threads": THREADS,
-        "repeats": REPEATS,
+        "repeats": size.repeats,
     }
     memory: dict[str, Any] = {
-        "ours_peak_mb": _peak("train", corpus),
-        "peer_peak_mb": _peak("train_library", corpus),
+        "ours_peak_mb": _peak("train", corpus, size),
+        "peer_peak_mb": _peak("train_library", corpus, size),
     }
     row = bench.lower_is_better
     warm, cold = seconds["warm"], seconds["cold"]
@@ -194,25 +219,24 @@ def _compared(corpus: str, mark: str) -> list[bench.Row]:
     ]
 
 
-def _against_rescan() -> bench.Row:
+def _against_rescan(size: Size) -> bench.Row:
     """Return the row against counting everything anew: once, as it takes about a minute."""
-    texts = texts_of("python", SMALL_BYTES)
-    if train(texts, SMALL_MERGES // 8) != rescan(texts, SMALL_MERGES // 8):
+    texts, merges = texts_of("python", size.rescan_bytes), size.rescan_merges
+    if train(texts, merges // 8) != rescan(texts, merges // 8):
         raise RuntimeError("both ways must learn the same merges before anything is timed")
-    runs = {"fast": partial(train, texts, SMALL_MERGES), "plain": partial(rescan, texts, SMALL_MERGES)}
-    fast = bench.medians(bench.interleaved({"fast": runs["fast"]}, REPEATS))["fast"]
-    plain = bench.once(runs["plain"])
-    told: dict[str, Any] = {"bytes": sum(len(t.encode()) for t in texts), "merges": SMALL_MERGES}
+    fast = bench.medians(bench.interleaved({"fast": partial(train, texts, merges)}, size.repeats))["fast"]
+    plain = bench.once(partial(rescan, texts, merges))
+    told: dict[str, Any] = {"bytes": sum(len(t.encode()) for t in texts), "merges": merges}
     return bench.lower_is_better("train vs plain rescan", fast, plain, "plain rescan, once", **told)
 
 
-def _peak(what: str, corpus: str) -> float | None:
+def _peak(what: str, corpus: str, size: Size) -> float | None:
     """Return the megabytes that training adds to a fresh process at its peak; None where no system tells."""
     code = (
         "from pathlib import Path; from step1_tokenizer import bench as b; "
         "peak = lambda: int(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0]); "
-        f"texts = b.texts_of({corpus!r}, b.NUM_BYTES); before = peak(); "
-        f"b.{what}(texts, b.MERGES); print((peak() - before) / 1024)"
+        f"texts = b.texts_of({corpus!r}, {size.num_bytes}); before = peak(); "
+        f"b.{what}(texts, {size.merges}); print((peak() - before) / 1024)"
     )
     if sys.platform != "linux":
         return None

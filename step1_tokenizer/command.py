@@ -127,12 +127,12 @@ def decode(
 ) -> None:
     """Write the text of ids, and nothing else."""
     tokenizer = opened(folder, solution)
-    words = ids if ids else read_input().split()
-    try:
-        numbers = [int(word) for word in words]
-    except ValueError:
-        wrong = next(word for word in words if not word.strip().isdigit())
-        raise CannotDo(f"ids must be whole numbers with spaces between them, got {wrong!r}") from None
+    numbers = []
+    for word in ids if ids else read_input().split():
+        try:
+            numbers.append(int(word))
+        except ValueError:
+            raise CannotDo(f"ids must be whole numbers with spaces between them, got {word!r}") from None
     sys.stdout.write(tokenizer.decode(numbers))
 
 

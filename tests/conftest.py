@@ -15,7 +15,8 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Every process of this run carries it, so that tests can tell what is left of theirs.
 os.environ["COURSE_TEST_RUN"] = uuid.uuid4().hex
-# A shell's background job starts with Ctrl-C ignored and hands that on to its children, which the tests interrupt.
+# A shell's background job starts with Ctrl-C ignored and hands that on to its children, which the tests
+# interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 TOY = Path(__file__).parent / "toy"
 STEP2 = Path(__file__).parent.parent / "step2_model"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -115,6 +116,35 @@ def test_the_way_in_finds_the_demo_by_the_registry_and_hands_its_arguments_on(
     assert started == [
         ("python with requirements.txt", "coursekit.cli.app", "demo", "--seconds", "5", "--seed", "3")
     ]
+
+
+@pytest.mark.parametrize("word", ["-h", "--help"])
+@pytest.mark.parametrize("here", [[], ["--here"]])
+def test_help_needs_no_environment_and_names_every_option(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], word: str, here: list[str]
+) -> None:
+    def never(*_: Any) -> None:
+        pytest.fail("help began to make an environment")
+
+    monkeypatch.setattr(way_in.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(way_in, "python_with", never)
+    monkeypatch.setattr(environment, "state", lambda wanted: "not made")
+    assert way_in.main(["demo", word, *here]) == 0
+    told = capsys.readouterr().out
+    assert "Watch the reference GPT learn for a minute" in told
+    with pytest.raises(SystemExit):
+        demo.main(["--help"])
+    options = set(re.findall(r"--\w+", capsys.readouterr().out)) - {"--help"}
+    assert options == set(re.findall(r"--\w+", told)) - {"--here", "--yes"}
+
+
+def test_where_the_environment_is_made_help_is_the_demo_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[tuple[str, ...]] = []
+    monkeypatch.setattr(way_in.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(environment, "state", lambda wanted: "complete")
+    monkeypatch.setattr(way_in, "become", lambda *words: started.append(words[1:]) or 0)
+    assert way_in.main(["demo", "--help"]) == 0
+    assert started == [("coursekit.cli.app", "demo", "--help")]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends the signal that Ctrl-C sends")

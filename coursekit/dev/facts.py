@@ -1,4 +1,4 @@
-"""What pages say of the course in numbers and its own output: hours, the scoreboard's totals, a text."""
+"""What pages say of the course in numbers and its own output: hours, totals, a text, ratios."""
 
 from __future__ import annotations
 
@@ -64,3 +64,21 @@ def written(arguments: str, root: Path) -> str:
         name = path.relative_to(root).as_posix()
         raise BuildError(f"{name} must hold a written text, got none: course evidence {path.stem}") from None
     return f"{textwrap.indent(text.rstrip(), '    ')}\n\n{textwrap.fill(told, 110)}\n"
+
+
+def ratios(arguments: str, root: Path) -> str:
+    """Return the rows of a piece of evidence as a table of ratios, and the conditions they were measured in.
+
+    The evidence holds the rows of a benchmark: `rows = [{"what": ..., "ratio": ..., "peer_name": ...}]`.
+    """
+    path = file_of(arguments.strip(), root)
+    try:
+        made = json.loads(path.read_text(encoding="utf-8"))
+        lines = [f"| {row['what']} | {row['peer_name']} | {row['ratio']:.3g} |" for row in made["rows"]]
+        machine = made["machine"]
+        told = f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}; {made['date']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        name = path.relative_to(root).as_posix()
+        raise BuildError(f"{name} must hold rows of ratios, got none: course evidence {path.stem}") from None
+    table = "\n".join(["| What | Against | Times as fast |", "|---|---|--:|", *lines])
+    return f"{table}\n\n`{made['command']}`: {told}. Above 1, this course is faster.\n"

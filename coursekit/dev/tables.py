@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from coursekit.dev.example import example
-from coursekit.dev.facts import path_table, totals, written
+from coursekit.dev.facts import path_table, ratios, totals, written
 from coursekit.dev.notebook import BuildError
 from coursekit.dev.questions import sections
 from coursekit.registry import Exercise, Step, load_course
@@ -26,8 +26,9 @@ def with_tables(path: Path, root: Path) -> str | None:
 
     A table stands between `<!-- generated: NAME -->` and `<!-- end generated: NAME -->`; NAME is "exercises"
     (of the page's step), "goals" (what one can do at its end), "steps" (the whole course), "paths" (hours and
-    exercises of each), "totals" (of the scoreboard), "written EVIDENCE" (by the model of that run), or
-    "example ID MISTAKE" (what a check says to it; to the solution, for MISTAKE = solution).
+    exercises of each), "totals" (of the scoreboard), "written EVIDENCE" (by the model of that run),
+    "ratios EVIDENCE" (of the benchmark that it keeps), or "example ID MISTAKE" (what a check says to it; to
+    the solution, for MISTAKE = solution).
     """
     text = path.read_text(encoding="utf-8").replace("\r\n", "\n")
     if "<!-- generated:" not in text:
@@ -53,6 +54,7 @@ def _makers(path: Path, root: Path, arguments: str) -> dict[str, Callable[[], st
         "paths": lambda: path_table(steps),
         "totals": lambda: totals(root),
         "written": lambda: written(arguments, root),
+        "ratios": lambda: ratios(arguments, root),
         "example": lambda: example(arguments, root),
     }
     for step in steps:

@@ -16,7 +16,7 @@ from coursekit.hunting.score import RULES, keep, standing, summary
 from coursekit.hunting.start import NonePassed, begin, grounds
 from coursekit.practice.selection import WrongUsage
 from coursekit.render.telling import Part
-from coursekit.widgets import live
+from coursekit.widgets import live, sheets
 from coursekit.workers import WorkerError
 
 STATIC = (
@@ -43,7 +43,7 @@ class HuntWidget(anywidget.AnyWidget):
     """
 
     _esm = Path(__file__).with_name("hunt.js")
-    _css = Path(__file__).with_name("hunt.css")
+    _css = traitlets.Unicode().tag(sync=True)
     view = traitlets.Dict().tag(sync=True)
 
     def __init__(self, name: str | None, is_all: bool, seed: int | None) -> None:
@@ -52,7 +52,10 @@ class HuntWidget(anywidget.AnyWidget):
         self.moves = 0
         self.said: list[dict[str, Any]] = []
         where = f" in {name}" if name else ""
-        super().__init__(view={"stage": "idle", "title": f"Hunt for a mistake{where}", "rules": RULES})
+        super().__init__(
+            view={"stage": "idle", "title": f"Hunt for a mistake{where}", "rules": RULES},
+            _css=sheets.joined(sheets.PAGE, Path(__file__).with_name("hunt.css")),
+        )
         self.on_msg(self._answer)
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:

@@ -94,7 +94,7 @@ def blocked(sub: Submission, item: Milestone, open_ids: Sequence[str]) -> Verdic
         item,
         Status.BLOCKED,
         f"first: course check {open_ids[0]}",
-        message=f"{item.title} runs your whole file and needs {_list(open_ids)}, not passed yet.",
+        message=f"This milestone runs your whole file and needs {_list(open_ids)}, not passed yet.",
     )
 
 

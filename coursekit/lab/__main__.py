@@ -16,7 +16,13 @@ import time
 from coursekit.lab import changes, doctor, environment
 from coursekit.lab.environment import ROOT, Stop, explain
 from coursekit.lab.place import step_to_open
-from coursekit.registry import RegistryError
+from coursekit.registry import RegistryError, load_course
+
+DEMO = """usage: start.py demo [--seconds SECONDS] [--seed SEED] [--device DEVICE] [--here] [--yes]
+
+{told}
+It makes the course's environment first, where there is none yet (--here: uses the running one, --yes: without
+asking). When it is made, this help says more."""
 
 
 def step_folder(wanted: str) -> str:
@@ -65,6 +71,16 @@ def open_course(options: argparse.Namespace) -> int:
     return become(python, "coursekit.lab.server", "--step", folder, "--started", str(started), *more)
 
 
+def demo(options: argparse.Namespace, handed_on: list[str]) -> int:
+    """Run the command of this name that a step registers; asked for help, make no environment for it."""
+    is_ready = not options.here and environment.state(environment.LEARN) == "complete"
+    if {"-h", "--help"} & set(handed_on) and not is_ready:
+        (told,) = [entry.help for step in load_course() for entry in step.entries if entry.name == "demo"]
+        print(DEMO.format(told=told))
+        return 0
+    return become(python_with(environment.LEARN, options), "coursekit.cli.app", "demo", *handed_on)
+
+
 def read_arguments(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     """Return the options and what is handed on to pytest or the demo; wrong usage ends with status 2."""
     parser = argparse.ArgumentParser(
@@ -105,8 +121,7 @@ def main(arguments: list[str]) -> int:
         if options.do == "test":
             return become(python_with(environment.TEST, options), "pytest", *handed_on)
         if options.do == "demo":
-            # A step registers a command of this name.
-            return become(python_with(environment.LEARN, options), "coursekit.cli.app", "demo", *handed_on)
+            return demo(options, handed_on)
         if options.do == "install":
             print(f"Everything is installed for {python_with(environment.LEARN, options)}.")
             return 0

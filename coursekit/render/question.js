@@ -2,21 +2,27 @@
 // Tab goes in, the number of a choice or the arrow keys choose, Enter answers, Escape leaves.
 let questions = 0;
 
-function withCode(element, text) {
-  // `code` in back quotes becomes <code>; everything else stays text, never HTML.
-  text.split("`").forEach((piece, index) => {
-    if (!piece) return;
-    const node = index % 2 ? document.createElement("code") : document.createTextNode("");
-    node.textContent = piece;
-    element.append(node);
-  });
+// As in question.py: `code` in back quotes, *a stressed word* between asterisks.
+const MARKS = /`([^`]+)`|(?<![\w*])\*(?!\s)([^*]+)(?<!\s)\*(?![\w*])/g;
+
+function withMarks(element, text) {
+  // What is marked becomes <code> or <em>; everything else stays text, never HTML.
+  let end = 0;
+  for (const match of text.matchAll(MARKS)) {
+    element.append(text.slice(end, match.index));
+    element.append(Object.assign(document.createElement(match[1] ? "code" : "em"), {
+      textContent: match[1] ?? match[2],
+    }));
+    end = match.index + match[0].length;
+  }
+  element.append(text.slice(end));
   return element;
 }
 
 function make(tag, className, text) {
   const element = document.createElement(tag);
   if (className) element.className = className;
-  return text === undefined ? element : withCode(element, text);
+  return text === undefined ? element : withMarks(element, text);
 }
 
 function choiceOf(choice, index, group) {
@@ -26,7 +32,7 @@ function choiceOf(choice, index, group) {
   const number = make("span", "course-number", `${index + 1}.`);
   // Read aloud with every choice it would only be in the way: the list says where one is.
   number.setAttribute("aria-hidden", "true");
-  label.append(radio, number, withCode(make("span"), choice.text));
+  label.append(radio, number, withMarks(make("span"), choice.text));
   return { label, radio };
 }
 
@@ -54,7 +60,7 @@ function render({ model, el }) {
     const choice = model.get("choices")[index];
     if (!choice) return;
     radios[index].checked = true;
-    withCode(response, choice.response);
+    withMarks(response, choice.response);
   }
 
   form.addEventListener("submit", (event) => {

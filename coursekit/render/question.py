@@ -15,6 +15,9 @@ from coursekit.practice import progress
 from coursekit.registry import Question
 from coursekit.widgets import live
 
+# Code in back quotes; a word between asterisks, but not 2 * 3 nor 2**3. As in question.js.
+MARKS = re.compile(r"`([^`]+)`|(?<![\w*])\*(?!\s)([^*]+)(?<!\s)\*(?![\w*])")
+
 
 class StaticQuestion:
     """A question as text: prompt and choices, no responses. What graders see."""
@@ -83,23 +86,30 @@ def static_text(question: Question) -> str:
 
 def static_html(question: Question) -> str:
     """Return prompt and choices as a list."""
-    items = "".join(f"<li>{with_code(choice.text)}</li>" for choice in question.choices)
-    return f"<div><p><strong>Question:</strong> {with_code(question.prompt)}</p><ol>{items}</ol></div>"
+    items = "".join(f"<li>{with_marks(choice.text)}</li>" for choice in question.choices)
+    return f"<div><p><strong>Question:</strong> {with_marks(question.prompt)}</p><ol>{items}</ol></div>"
 
 
 def folded_html(question: Question, chosen: int = -1) -> str:
     """Return prompt and choices, each folded over its response; the answer that was given is open."""
     items = "".join(
-        f"<li><details{' open' if number == chosen else ''}><summary>{with_code(choice.text)}"
-        f"{' (your answer)' if number == chosen else ''}</summary>{with_code(choice.response)}</details></li>"
+        f"<li><details{' open' if number == chosen else ''}>"
+        f"<summary>{with_marks(choice.text)}{' (your answer)' if number == chosen else ''}</summary>"
+        f"{with_marks(choice.response)}</details></li>"
         for number, choice in enumerate(question.choices)
     )
     return (
-        f"<div><p><strong>Question:</strong> {with_code(question.prompt)}</p><ol>{items}</ol>"
+        f"<div><p><strong>Question:</strong> {with_marks(question.prompt)}</p><ol>{items}</ol>"
         "<p>Choose first, then open your choice.</p></div>"
     )
 
 
-def with_code(text: str) -> str:
-    """Return text as HTML: what stands in back quotes as code, everything else as it is written."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
+def with_marks(text: str) -> str:
+    """Return text as HTML: what stands in back quotes as code, what stands between asterisks stressed,
+    everything else as it is written.
+    """
+    return MARKS.sub(_marked, escape(text))
+
+
+def _marked(match: re.Match[str]) -> str:
+    return f"<code>{match[1]}</code>" if match[1] else f"<em>{match[2]}</em>"

@@ -14,7 +14,7 @@ import anywidget
 import numpy as np
 import traitlets
 
-from coursekit.widgets import live
+from coursekit.widgets import live, sheets
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,7 +28,7 @@ class Explorer(anywidget.AnyWidget):
     """A page of numbers that a learner walks through with arrow keys or a mouse, without asking the kernel.
 
     `program` is a JavaScript file that ends in `export default explorer({title, how, build})`, with a style
-    sheet of the same name beside it; what both can use stands in explorer.js and the explorer*.css here. The
+    sheet of the same name beside it; what both can use stands in explorer.js and the style sheets here. The
     program finds `values` (anything JSON can hold) and `arrays` (tensors or lists of numbers, sent as
     float32, infinities included). `whose` says who computed them. Where no widget can live, the page has
     `picture()` with `says` as its alternative text, or `says` alone.
@@ -66,8 +66,8 @@ class Explorer(anywidget.AnyWidget):
             whose=whose,
             # anywidget keeps one style sheet for each of these names, and all explorers are of one class.
             _anywidget_id=f"{__name__}.{program.stem}",
-            _esm=joined(HERE / "explorer.js", program),
-            _css=joined(HERE / "explorer.css", HERE / "explorer_parts.css", program.with_suffix(".css")),
+            _esm=sheets.joined(HERE / "explorer.js", program),
+            _css=sheets.joined(*sheets.EXPLORER, program.with_suffix(".css")),
         )
 
     def __repr__(self) -> str:
@@ -96,11 +96,6 @@ class Explorer(anywidget.AnyWidget):
         file = io.BytesIO()
         self.picture().savefig(file, format="png", dpi=DPI, facecolor="white")
         return file.getvalue()
-
-
-def joined(*files: Path) -> str:
-    """Return the text of these files one after another: a page gets its program and its looks as one each."""
-    return "\n".join(file.read_text(encoding="utf-8") for file in files)
 
 
 def as_float32(values: Any) -> np.ndarray:

@@ -10,21 +10,6 @@ from typing import Any
 import pytest
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-NOTEBOOK = """() => [...jupyterapp.shell.widgets('main')].find(
-    widget => widget.context?.path === 'step2_model/tutorial.ipynb')"""
-# Runs the first code cell with this text and resolves when it is done.
-RUN = f"""async text => {{
-    const panel = ({NOTEBOOK})();
-    await panel.context.ready;
-    await panel.context.sessionContext.ready;
-    jupyterapp.shell.activateById(panel.id);
-    const cells = [...panel.content.model.cells];
-    const holds = cell => cell.type === 'code' && cell.sharedModel.getSource().includes(text);
-    const index = cells.findIndex(holds);
-    await panel.content.scrollToItem(index, 'start');
-    panel.content.activeCellIndex = index;
-    await jupyterapp.commands.execute('notebook:run-cell');
-}}"""
 
 
 def press(page: Any, control: Any) -> None:
@@ -48,11 +33,11 @@ def name_until_found(page: Any, hunt: Any) -> int:
     return wrong
 
 
-def test_a_hunt_is_played_to_its_end_with_keys_alone(open_lab: Any, course_copy: Path) -> None:
-    page = open_lab()
-    page.wait_for_function(f"() => ({NOTEBOOK})()", timeout=120_000)
-    page.evaluate(RUN, "from coursekit import ask")
-    page.evaluate(RUN, "hunt()")
+def test_a_hunt_is_played_to_its_end_with_keys_alone(open_tutorial: Any, course_copy: Path) -> None:
+    tutorial = open_tutorial()
+    page = tutorial.page
+    tutorial.run("from coursekit import ask")
+    tutorial.run("hunt()")
     hunt = page.locator(".course-hunt").first
     hunt.wait_for(timeout=60_000)
     foot = hunt.locator(".course-hunt-foot")

@@ -13,6 +13,7 @@ from coursekit import ask, check, learner, needs, notebook, show
 from coursekit.judging.verdict import Report, Status, Verdict
 from coursekit.loading import CannotLoad, InOneSentence
 from coursekit.practice import progress
+from coursekit.render.question import with_marks
 
 RIGHT = 'return text.upper() + "!"'
 
@@ -175,6 +176,19 @@ def test_a_question_folds_each_choice_over_its_response_where_widgets_cannot_run
     assert "open" not in data["text/html"].replace("then open your choice", "")
     ask("7.q-case").chosen = 1
     assert "<details open><summary>No (your answer)</summary>" in folded(ask("7.q-case"))
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("All *other* files", "All <em>other</em> files"),
+        ("`a*b` and *both of* them", "<code>a*b</code> and <em>both of</em> them"),
+        ("2 * 3 * 4 and 12**3**2 and a*b*c", "2 * 3 * 4 and 12**3**2 and a*b*c"),
+        ("*<b>*", "<em>&lt;b&gt;</em>"),
+    ],
+)
+def test_stress_and_code_are_marked_and_products_are_not(text: str, html: str) -> None:
+    assert with_marks(text) == html
 
 
 def test_where_widgets_cannot_run_what_stands_for_them_is_shown_alone(

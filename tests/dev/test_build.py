@@ -191,6 +191,23 @@ def test_a_page_shows_what_a_model_wrote_and_says_how_it_came_about(course: Any)
     assert "\n    def a():\n        pass\n\nBy hand. (Abacus, 3 cores, no GPU; 2026-01-02)\n" in text
 
 
+def test_a_page_shows_the_ratios_of_a_benchmark_and_their_conditions(course: Any) -> None:
+    course.write("README.md", "# Toys\n\n<!-- generated: ratios toy -->\n<!-- end generated: ratios -->\n")
+    with pytest.raises(BuildError, match=r"docs/evidence/toy.json must hold rows of ratios"):
+        course.build()
+    (course.root / "docs" / "evidence").mkdir()
+    course.write(
+        "docs/evidence/toy.json",
+        '{"date": "2026-01-02", "machine": {"processor": "Abacus", "cores": 3, "python": "3.11.0"},'
+        ' "command": "course evidence toy",'
+        ' "rows": [{"what": "add", "peer_name": "fingers", "ratio": 12.345}]}',
+    )
+    course.build()
+    text = course.read("README.md")
+    assert "\n| add | fingers | 12.3 |\n" in text
+    assert "\n`course evidence toy`: Abacus, 3 cores, Python 3.11.0; 2026-01-02. " in text
+
+
 @pytest.mark.slow
 def test_a_page_may_show_what_a_check_says(course: Any) -> None:
     marks = "<!-- generated: example 9.1 once -->\n<!-- end generated: example -->\n"
