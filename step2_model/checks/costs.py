@@ -8,10 +8,10 @@ from coursekit.probe import cases, check
 from step2_model.checks.modern import build_args
 
 # Experts beside shared ones, behind a dense layer, with sizes of which no two are equal.
-SPARSE = {"n_layers": 5, "n_experts": 14, "n_experts_per_tok": 3, "n_shared_experts": 2}
+SPARSE: dict[str, Any] = {"n_layers": 5, "n_experts": 14, "n_experts_per_tok": 3, "n_shared_experts": 2}
 SPARSE |= {"moe_intermediate_size": 10, "n_dense_layers": 1}
 # DeepSeek-V3 as published, 671 billion parameters of which 37 billion work on a token.
-V3 = {"attention": "mla", "d_model": 7_168, "n_layers": 61, "n_heads": 128, "n_kv_heads": 128}
+V3: dict[str, Any] = {"attention": "mla", "d_model": 7_168, "n_layers": 61, "n_heads": 128, "n_kv_heads": 128}
 V3 |= {"kv_lora_rank": 512, "q_lora_rank": 1_536, "qk_rope_head_dim": 64, "qk_nope_head_dim": 128}
 V3 |= {"v_head_dim": 128, "intermediate_size": 18_432, "vocab_size": 129_280, "max_seq_len": 163_840}
 V3 |= {"n_experts": 256, "n_experts_per_tok": 8, "n_shared_experts": 1, "moe_intermediate_size": 2_048}
@@ -59,6 +59,11 @@ def cache_bytes(m: Any, rng: Any) -> Any:
             for size in (4, 1)
         ],
     )
+    yield from bytes_of_models(m, rng)
+
+
+def bytes_of_models(m: Any, rng: Any) -> Any:
+    """Yield what does not count, sizes drawn at random, and a published model."""
     yield (
         "what is not kept costs nothing: context, vocabulary, experts, queries",
         [
@@ -176,7 +181,7 @@ def small_costs(m: Any) -> Any:
     )
     for change in changed:
         args = build_args(m, **(SMALLEST | change))
-        shown = {"changed": str(change or "nothing"), "sizes": "1, but for d_model 2 and what is changed"}
+        shown = {"changed": str(change or "nothing"), "sizes": "1, rotary ones and d_model 2, the head tied"}
         yield {"function": "transformer_parameters", **shown}, m.transformer_parameters(args)
         for new, past in ((1, 0), (2, 0), (1, 2)):
             inputs = {"function": "transformer_flops", **shown, "new": new, "past": past}

@@ -58,6 +58,12 @@ def shares(found: Any, dim: int, theta: float) -> Any:
     return frequencies.double() / plain if is_whole else frequencies
 
 
+def form(frequencies: Any) -> Any:
+    """Return shape and dtype of a tensor, or what came back instead of one."""
+    is_tensor = isinstance(frequencies, torch.Tensor)
+    return [str(frequencies.dtype), *frequencies.shape] if is_tensor else frequencies
+
+
 # The 64 rotary features of DeepSeek's models, trained on 4,096 positions and stretched to 40 times as many.
 PUBLISHED = {"factor": 40.0, "original_max_seq_len": 4_096}
 
@@ -70,7 +76,7 @@ def yarn(m: Any, rng: Any) -> Any:
         return m.yarn_frequencies(dim, theta, m.YarnScaling(**(PUBLISHED | changes)))
 
     found = asked(64, 1e4)
-    yield "dim/2 frequencies in float32, the first of them 1", part(found, 0)
+    yield "dim/2 frequencies in float32", form(part(found, 0))
     share = shares(found, 64, 1e4)
     fits = isinstance(share, torch.Tensor)
     yield "the fastest pair keeps its frequency", share[0] if fits else share

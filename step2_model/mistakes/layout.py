@@ -56,6 +56,14 @@ def same_way_twice() -> dict[str, Any]:
     return pair(to_interleaved=interleaved_to_half)
 
 
+@mistake("2.14a", called="Both functions go from halves to neighbors")
+def same_way_back() -> dict[str, Any]:
+    """Your interleaved_to_half goes the other way: it takes halves for granted and makes neighbors of them.
+    Given are neighbors; row 2i goes to i, row 2i + 1 to i + rope_dim/2.
+    """
+    return pair(to_half=half_to_interleaved)
+
+
 @mistake("2.14a")
 def whole_head() -> dict[str, Any]:
     """Your functions move all rows of a head. Only the last rope_dim of them are rotated; the others are

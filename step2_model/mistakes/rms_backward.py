@@ -125,6 +125,15 @@ def not_divided(x: Tensor, weight: Tensor, eps: float, grad: Tensor) -> Pair:
     return g - along(g, x * inverse_of(x, eps)), of_gain(x, eps, grad)
 
 
+@mistake("2.16a", called="x's gradient is divided by r twice")
+def divided_twice(x: Tensor, weight: Tensor, eps: float, grad: Tensor) -> Pair:
+    """Your gradient of x is divided by r². With n = x / r in the second term, one division of the whole is
+    all that is left to do.
+    """
+    inverse, g = inverse_of(x, eps), grad * weight
+    return (g - along(g, x * inverse)) * inverse**2, of_gain(x, eps, grad)
+
+
 @mistake("2.16a", called="eps is missing")
 def no_eps(x: Tensor, weight: Tensor, eps: float, grad: Tensor) -> Pair:
     """Your r has no eps. The backward pass needs the very r that the forward pass divided by: with small x

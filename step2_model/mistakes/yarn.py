@@ -121,6 +121,16 @@ def ramp_over_frequencies(dim: int, theta: float, yarn: Any) -> tuple[Tensor, fl
     return stretched(dim, theta, yarn, rise=over)
 
 
+@mistake("2.14b", called="The ramp is linear in the turns, as in the paper's formula")
+def ramp_over_turns(dim: int, theta: float, yarn: Any) -> tuple[Tensor, float]:
+    """Your ramp is linear in the number of turns. The paper's formula reads so; its published code, with
+    which the models were made, is linear in the number of the pair, between two whole pairs.
+    """
+    turns = yarn.original_max_seq_len * plain(dim, theta) / (2 * math.pi)
+    kept = ((turns - yarn.beta_slow) / (yarn.beta_fast - yarn.beta_slow)).clamp(0, 1)
+    return plain(dim, theta) * (kept + (1 - kept) / yarn.factor), growth(yarn)
+
+
 @mistake("2.14b", called="The ramp counts features, two for each pair")
 def ramp_over_features(dim: int, theta: float, yarn: Any) -> tuple[Tensor, float]:
     """Your ramp counts features, 0, 2, 4, ..., where it should count pairs: 0, 1, 2, .... It begins and ends
