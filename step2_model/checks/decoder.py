@@ -84,7 +84,7 @@ def dropout_of_block(m: Any, rng: Any) -> Any:
         trained = difference(block.train()(x, rope), x)
         yield holds(f"dropout zeroes a share p of {answer}", count_zeros(trained), drops_a_quarter)
         once = f"dropout is applied once to {answer}: what it keeps grows by 1/(1 - p)"
-        yield equal(once, largest_factor(trained, evaluated), 1e-3)
+        yield equal(once, largest_factor(trained, evaluated), DEEP)
 
 
 def difference(y: Any, x: torch.Tensor) -> Any:
