@@ -1,4 +1,4 @@
-"""Components and stretched contexts are compared at equal sizes, with one difference, by the right formula."""
+"""Components and stretched contexts are compared at equal sizes, with one difference, by the right rule."""
 
 from __future__ import annotations
 

@@ -26,15 +26,7 @@ def routing(
     are computed by `softmax_router` and `sigmoid_router` of `mine`. Raises ValueError where tokens and logits
     do not fit each other or the page.
     """
-    if logits.dim() != 2 or len(logits) != len(tokens):
-        raise ValueError(
-            f"logits must have a row for each of the {len(tokens)} tokens, got {tuple(logits.shape)}"
-        )
-    if not 1 <= len(tokens) <= MOST or not 1 <= k <= logits.shape[1]:
-        raise ValueError(
-            f"there must be 1 to {MOST} tokens and at least k experts, got {len(tokens)}, k = {k}, "
-            f"{logits.shape[1]} experts"
-        )
+    _check(logits, tokens, k)
     shift = torch.zeros(logits.shape[1]) if bias is None else bias
     with torch.no_grad():
         chosen = {
@@ -66,3 +58,15 @@ def routing(
         says=says,
         picture=picture,
     )
+
+
+def _check(logits: Tensor, tokens: Sequence[str], k: int) -> None:
+    if logits.dim() != 2 or len(logits) != len(tokens):
+        raise ValueError(
+            f"logits must have a row for each of the {len(tokens)} tokens, got {tuple(logits.shape)}"
+        )
+    if not 1 <= len(tokens) <= MOST or not 1 <= k <= logits.shape[1]:
+        raise ValueError(
+            f"there must be 1 to {MOST} tokens and at least k experts, got {len(tokens)}, k = {k}, "
+            f"{logits.shape[1]} experts"
+        )
