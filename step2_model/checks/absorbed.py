@@ -152,7 +152,7 @@ def small_absorbed(m: Any) -> Any:
             yield inputs, layer.attend_absorbed(x.clone(), rope)
     layer, weights = small_layer(m, "LatentAttention", 2)
     x, rope, cache = torch.tensor([SMALL_X[1:]]), quarters(1, 2), kept_cache(m)
-    latent, key = torch.tensor([[[1.0, -1.0]]]), torch.tensor([[[0.0, 2.0]]])
+    latent, key = torch.tensor([[[1.0, -1.0, 0.0]]]), torch.tensor([[[0.0, 2.0]]])
     cache.append(latent.clone(), key.clone())
     inputs = {"x": x, "cos": rope[0], "sin": rope[1], "latent in the cache": latent}
     yield {**inputs, "key in the cache": key, **weights}, layer.attend_absorbed(x.clone(), rope, None, cache)
@@ -212,7 +212,7 @@ def ragged_decoding(m: Any, rng: Any) -> Any:
 def small_requests(m: Any) -> Any:
     layer, weights = small_layer(m, "LatentAttention", 1)
     for lengths in ((0,), (1,), (1, 1), (2, 0), (0, 2)):
-        latents = [torch.tensor([[1.0, -1.0], [0.0, 2.0]])[:S] for S in lengths]
+        latents = [torch.tensor([[1.0, -1.0, 0.0], [0.0, 2.0, 1.0]])[:S] for S in lengths]
         keys = [torch.tensor([[0.0, 2.0], [1.0, 1.0]])[:S] for S in lengths]
         cache = m.RaggedCache([t.clone() for t in latents], [t.clone() for t in keys], 1)
         x = torch.tensor(SMALL_X[: len(lengths)]).unsqueeze(1)

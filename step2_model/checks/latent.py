@@ -81,8 +81,9 @@ def compress(m: Any, rng: Any) -> Any:
 
 
 def small_layer(m: Any, kind: str, n_heads: int, **changes: Any) -> Any:
-    """Return a layer of the smallest widths, all 2, and its weights: small whole numbers."""
+    """Return a layer of the smallest widths, latents of 3 and all else 2, and its small whole weights."""
     sizes = dict.fromkeys(("kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim"), 2)
+    sizes["kv_lora_rank"] = 3
     args = latent_args(m, sizes, d_model=2, n_heads=n_heads, n_kv_heads=n_heads, **changes)
     layer = getattr(m, kind)(args)
     return layer, fill_whole(layer)
@@ -182,7 +183,7 @@ def small_attentions(m: Any) -> Any:
             yield inputs, layer(x.clone(), rope)
     layer, weights = small_layer(m, "MLA", 2)
     x, rope, cache = torch.tensor([SMALL_X[1:]]), quarters(1, 2), kept_cache(m)
-    latent, key = torch.tensor([[[1.0, -1.0]]]), torch.tensor([[[0.0, 2.0]]])
+    latent, key = torch.tensor([[[1.0, -1.0, 0.0]]]), torch.tensor([[[0.0, 2.0]]])
     cache.append(latent.clone(), key.clone())
     inputs = {"x": x, "cos": rope[0], "sin": rope[1], "latent in the cache": latent}
     yield {**inputs, "key in the cache": key, **weights}, layer(x.clone(), rope, None, cache)
