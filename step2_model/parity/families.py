@@ -82,22 +82,27 @@ FAMILIES: dict[str, Callable[[], Any]] = {
     "DeepSeek-V3, whole": deepseek_whole,
     "Mixtral": mixtral,
 }
+# Standard deviations with which texts vary: GPT-2's head is tied, and would repeat what it reads.
+EMBEDDINGS = {"embed_tokens": 1.0, "wte": 0.4, "wpe": 2.0}
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def redraw(model: Any, seed: int = SEED) -> Any:
-    """Redraw every parameter and every buffer of the state, so that none is 0 or 1 and logits are of order 1.
+    """Redraw every parameter and every buffer of the state, so that none is 0 or 1, and return the model.
 
     A library's own initialization hides faults: what is 0 or 1 can be left out unseen.
     """
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
+        is_tied = model.config.tie_word_embeddings
         for name, value in model.state_dict().items():
+            if is_tied and name == "lm_head.weight":
+                continue
             draw = torch.randn(value.shape, generator=generator)
             if value.dim() == 1:
                 draw = 0.3 * draw + (0.0 if name.endswith("bias") else 1.0)
-            elif not name.endswith(("embed_tokens.weight", "wte.weight", "wpe.weight")):
-                draw = draw / value.shape[-1] ** 0.5
+            else:
+                draw = draw * EMBEDDINGS.get(name.split(".")[1], value.shape[-1] ** -0.5)
             value.copy_(draw)
     return model.eval()
 
