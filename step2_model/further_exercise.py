@@ -158,14 +158,15 @@ class LatentAttention(MLA):
             cache.append(latent, key)  # given
             latent, key = cache.read()  # given
         # 2. Carry every plain query into the space of latents: (B, H, T, Dn) becomes (B, H, T, R).
-        # 3. Scores: over the latents, plus over the rotary keys, divided by the root of Dn + Dr.
-        # 4. Hide what may not be read: as `mask` says, else all that comes after the query.
-        # 5. Mix latents, expand the mixtures (not the latents) into values, and project the heads.
+        # 3. All heads share one key: as rows (B, H·T, ...) of one product, they read the cache only once. Add
+        #    the scores over latents and over rotary keys, and divide by the root of Dn + Dr.
+        # 4. As heads again, hide what may not be read: as `mask` says, else all that comes after the query.
+        # 5. Mix latents (as rows once more), expand the mixtures, not the latents, into values, and project.
 
     def decode_ragged(
         self, x: Float[Tensor, "B 1 C"], rope: Rope, cache: RaggedCache
     ) -> Float[Tensor, "B 1 C"]:
-        """One absorbed step of generation for many requests at once, whatever the lengths of their pasts.
+        """One absorbed step of generation for many requests at once, without a loop over them.
 
         Row b of x is the next token of request b, and `rope` belongs to its own position. Its latent and key
         go to the cache behind its own past; it reads its own positions and none of the room behind them,
@@ -403,8 +404,9 @@ def yarn_frequencies(dim: int, theta: float, yarn: YarnScaling) -> tuple[Float[T
     Pairs that turn often over the original length, `beta_fast` times or more, tell near positions apart: they
     keep their frequency. Pairs that turn less than `beta_slow` times would come to angles never seen in
     training: their frequency is divided by `factor`. In between the share of the original frequency falls
-    linearly with the number of the pair, from the pair where it is 1, rounded down, to the pair where it is
-    0, rounded up. Pair i turns L · θ^(-2i/dim) / 2π times over L positions.
+    linearly with the number of the pair, from the pair where it is 1, rounded down but at least 0, to the
+    pair where it is 0, rounded up but at most dim - 1 (the published code's bound, though pairs end before
+    it). Pair i turns L · θ^(-2i/dim) / 2π times over L positions.
 
     cos and sin grow by `yarn_mscale(factor)`, or where both mscales are given, as in DeepSeek's models, by
     `yarn_mscale(factor, mscale) / yarn_mscale(factor, mscale_all_dim)`.
@@ -415,7 +417,8 @@ def yarn_frequencies(dim: int, theta: float, yarn: YarnScaling) -> tuple[Float[T
     # 1. The plain frequencies θ^(-2i/dim), and the same divided by factor.
     # 2. Which pair, as a fraction, makes so many turns over the original length?
     # 3. The ramp begins at the pair of beta_fast, rounded down, and ends at that of beta_slow, rounded up.
-    # 4. From 0 (plain) to 1 (slowed) along the ramp, pair by pair; mix the two by it.
+    # 4. From 0 (plain) to 1 (slowed) along the ramp, pair by pair (a ramp of no length is a step: divide by
+    #    0.001 then); mix the two by it.
     # 5. How much cos and sin grow.
     # TODO 2.14b: write the numbered steps, then delete the next statement.
     raise NotImplementedError(
