@@ -108,6 +108,20 @@ def third_dimension() -> Both:
     return {"KVCache.append": append, "KVCache.read": cut_third}
 
 
+@mistake("2.6a")
+def writes_all_again() -> Both:
+    """Your append writes the whole past into the storage anew, together with the new positions, also where it
+    stands there already: room is made by doubling, and every step copies everything all the same.
+    """
+
+    def all_again(self: Any, k: Tensor, v: Tensor) -> None:
+        end, past = self.length + k.shape[-2], cut(self)
+        self.k[..., :end, :] = torch.cat([past[0], k.detach()], dim=-2)
+        self.v[..., :end, :] = torch.cat([past[1], v.detach()], dim=-2)
+
+    return parts(write=all_again)
+
+
 @variant("2.6a")
 def by_cat() -> Both:
     """Larger storage made by concatenating the past with zeros; narrow and copy_."""
