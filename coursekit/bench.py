@@ -1,8 +1,9 @@
 """Measure against peers in one run: rows of ratios, medians of interleaved repeats. Above 1 means better than
 the peer.
 
-A benchmark is an entry of a step's `exercises.toml` whose module has `rows()`. Absolute times belong to this
-machine; only the ratios carry over. Nothing else should compute meanwhile.
+A benchmark is an entry of a step's `exercises.toml` whose module has `rows()`. Where it has `parse(words)`,
+too, it takes options: what stands behind its name goes through `parse` to `rows`. Absolute times belong to
+this machine; only the ratios carry over. Nothing else should compute meanwhile.
 """
 
 from __future__ import annotations
@@ -85,9 +86,10 @@ def find(name: str) -> Entry:
     )
 
 
-def run(name: str, as_json: bool = False) -> int:
-    """Run a benchmark and print its rows; return the exit status."""
-    rows: list[Row] = importlib.import_module(find(name).module).rows()
+def run(name: str, as_json: bool = False, options: Sequence[str] = ()) -> int:
+    """Run a benchmark with its own options and print its rows; return the exit status."""
+    module = importlib.import_module(find(name).module)
+    rows: list[Row] = module.rows(module.parse(options)) if options else module.rows()
     if as_json:
         print(json.dumps({"rows": [row.to_json() for row in rows]}, indent=2))
         return 0
@@ -118,7 +120,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     are.
     """
     entries = {e.name: e.help for step in load_course() for e in step.entries if e.kind == "benchmark"}
-    given = sys.argv[1:] if arguments is None else arguments
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    given, own = _parted(given, entries)
     try:
         name, options = read_arguments("course bench", "benchmark", entries, given, ["--json"])
     except Help as text:
@@ -127,7 +130,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except WrongArguments as error:
         print(error, file=sys.stderr)
         return 2
-    return run(name, "--json" in options)
+    return run(name, "--json" in options, own)
+
+
+def _parted(given: list[str], entries: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Return the words that every benchmark takes, and those behind the name of one that takes options."""
+    name = next((word for word in given if word in entries), None)
+    at = given.index(name) + 1 if name else len(given)
+    own = [word for word in given[at:] if word != "--json"]
+    if name is None or not own or not hasattr(importlib.import_module(find(name).module), "parse"):
+        return given, []
+    return [*given[:at], *(word for word in given[at:] if word == "--json")], own
 
 
 if __name__ == "__main__":

@@ -104,20 +104,38 @@ def _reason(entry: Entry, path: Path, root: Path) -> str:
 def fingerprints(entry: Entry, root: Path = COURSE_ROOT) -> dict[str, str]:
     """Return a hash for each file that the entry names in `inputs` (relative paths; `*` stands for any name).
 
-    Raises UnknownName where a pattern meets no file: evidence must not seem to rest on what is not there.
+    `file.py::f C` stands for the function f and the class C of a file, whatever else it holds. Raises
+    UnknownName where a pattern meets nothing: evidence must not seem to rest on what is not there.
     """
     found: dict[str, str] = {}
     for pattern in entry.inputs:
-        paths = sorted(root.glob(pattern))
+        place, _, names = pattern.partition("::")
+        paths = sorted(root.glob(place))
         if not paths:
             raise UnknownName(
                 f"evidence {entry.name!r} names the input {pattern!r}, and there is no such file"
             )
         for path in paths:
             text = path.read_text(encoding="utf-8")
+            if names:
+                text = _only(text, names.split(), f"evidence {entry.name!r} names the input {pattern!r}")
             code = bare(text) if path.suffix == ".py" else text
-            found[path.relative_to(root).as_posix()] = hashlib.sha256(code.encode()).hexdigest()[:16]
+            key = path.relative_to(root).as_posix() + (f"::{names}" if names else "")
+            found[key] = hashlib.sha256(code.encode()).hexdigest()[:16]
     return found
+
+
+def _only(source: str, names: Sequence[str], told: str) -> str:
+    """Return the source of these functions, classes and variables of a file, in the order of the names."""
+    parts: dict[str, str] = {}
+    for node in ast.parse(source).body:
+        targets = node.targets if isinstance(node, ast.Assign) else [node]
+        segment = ast.get_source_segment(source, node) or ""
+        for target in targets:
+            parts[getattr(target, "name", getattr(target, "id", ""))] = segment
+    if missing := [name for name in names if name not in parts]:
+        raise UnknownName(f"{told}, and the file has no {missing[0]}")
+    return "\n".join(parts[name] for name in names)
 
 
 def bare(source: str) -> str:

@@ -16,6 +16,7 @@ from coursekit.contents import Choice, Entry, Exercise, Goal, Milestone, Partial
 
 __all__ = [
     "COURSE_ROOT",
+    "Chapter",
     "Choice",
     "Entry",
     "Exercise",
@@ -43,6 +44,15 @@ class UnknownName(Exception):
 
 
 @dataclass(frozen=True)
+class Chapter:
+    """A part of a step's text: its Markdown source, the notebook built from it, and the trio it asks for."""
+
+    source: Path
+    notebook: Path
+    trio: str
+
+
+@dataclass(frozen=True)
 class Step:
     """One step folder and everything its `exercises.toml` says."""
 
@@ -66,6 +76,30 @@ class Step:
     def items(self) -> tuple[Exercise | Milestone, ...]:
         """Exercises, then milestones: everything that can be checked."""
         return (*self.exercises, *self.milestones)
+
+    @property
+    def chapters(self) -> tuple[Chapter, ...]:
+        """The step's chapters in the order of reading: `NAME.md`, then `NAME_PART.md`, "further" last.
+
+        `NAME.md` becomes `tutorial.ipynb`, `NAME_PART.md` becomes `PART_tutorial.ipynb`.
+        """
+        first = self.root / self.tutorial
+        more = sorted(first.parent.glob(f"{first.stem}_*.md"), key=lambda p: (p.stem.endswith("_further"), p))
+        return tuple(self._chapter(source.stem) for source in (first, *more) if source.exists())
+
+    def chapter_of(self, item: Exercise | Milestone) -> Chapter:
+        """Return the chapter that asks for an item: the one its write-up leads to, else its trio's."""
+        first = Path(self.tutorial)
+        stem = Path(item.writeup.partition("#")[0]).stem
+        if stem != first.stem and not stem.startswith(f"{first.stem}_"):
+            stem = first.stem if item.trio == "model" else f"{first.stem}_{item.trio}"
+        return self._chapter(stem)
+
+    def _chapter(self, stem: str) -> Chapter:
+        first = self.root / self.tutorial
+        part = stem.removeprefix(first.stem).removeprefix("_")
+        notebook = self.path / (f"{part}_tutorial.ipynb" if part else "tutorial.ipynb")
+        return Chapter(first.with_name(f"{stem}.md"), notebook, "further" if part == "further" else "model")
 
     def trio_files(self, trio: str) -> tuple[Path, Path]:
         """Return the learner's file and the solution of a trio ("model" or "further")."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -136,3 +137,19 @@ def test_an_unknown_name_is_answered_with_those_there_are(
         evidence.find("weather", step.root)
     assert evidence.main(["weather"]) == 2
     assert "there is no piece of evidence 'weather'; there is " in capsys.readouterr().err
+
+
+def test_a_part_of_a_file_is_an_input_whatever_happens_to_the_rest(step: Step) -> None:
+    path = step.path / "code_a.py"
+    path.write_text("def f():\n    return 1\n\n\nclass C:\n    x = 2\n\n\nLIMIT = 3\n", encoding="utf-8")
+    entry = replace(step.entries[0], inputs=("step9_evident/code_a.py::f LIMIT",))
+    before = evidence.fingerprints(entry, step.root)
+    assert list(before) == ["step9_evident/code_a.py::f LIMIT"]
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("x = 2", "x = 5"), encoding="utf-8")
+    assert evidence.fingerprints(entry, step.root) == before
+    for old, new in (("return 1", "return 2"), ("LIMIT = 3", "LIMIT = 4")):
+        path.write_text(text.replace(old, new), encoding="utf-8")
+        assert evidence.fingerprints(entry, step.root) != before
+    with pytest.raises(UnknownName, match="and the file has no g"):
+        evidence.fingerprints(replace(entry, inputs=("step9_evident/code_a.py::g",)), step.root)

@@ -409,8 +409,8 @@ def solution() -> str:
     ("old", "new", "said"),
     [
         (
-            "return [KVCache()",
-            "return [KVCaches()",
+            "return [GrowingCache()",
+            "return [GrowingCaches()",
             "NameError in line \\d+ \\(.*\\) of model_exercise.py.*course check",
         ),
         (

@@ -207,7 +207,7 @@ def test_what_a_model_cannot_take_is_refused_with_the_rule_and_the_value() -> No
     with pytest.raises(ValueError, match="must fit into block_size 9, got 0 and 10"):
         gpt(torch.zeros(1, 10, dtype=torch.long))
     with pytest.raises(ValueError, match="at least one position before it is read"):
-        solution.KVCache().read()
+        solution.GrowingCache().read()
     weights = gpt2_weights(Rng(0))
     ours = solution.GPT(config(**SIZES))
     with pytest.raises(ValueError, match=r"must hold transformer\.ln_f\.bias"):

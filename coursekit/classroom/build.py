@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from coursekit.classroom.settings import COURSE_ID, prepare_environment
-from coursekit.registry import COURSE_ROOT, Step, load_course
+from coursekit.registry import COURSE_ROOT, Chapter, Step, load_course
 from coursekit.source import stub_text
 
-NOTEBOOKS = {"model": "tutorial.ipynb", "further": "further_tutorial.ipynb"}
 CONFIG = "nbgrader_config.py"
 _CONFIG_TEXT = '''\
 """nbgrader's configuration, made by `course classroom build`; building again changes COURSE alone."""
@@ -62,8 +61,9 @@ def build(folder: Path, root: Path = COURSE_ROOT) -> Iterator[str]:
     yield from _record(folder, [step.folder for step in ready], root)
 
 
-def _notebooks(step: Step) -> dict[str, Path]:
-    return {t: step.path / n for t, n in NOTEBOOKS.items() if (step.path / n).is_file()}
+def _notebooks(step: Step) -> list[Chapter]:
+    asked = dict.fromkeys(step.chapter_of(item) for item in step.items)
+    return [chapter for chapter in asked if chapter.notebook.is_file()]
 
 
 def _files(step: Step) -> dict[str, str]:
@@ -72,26 +72,27 @@ def _files(step: Step) -> dict[str, str]:
     Nothing else of the step is ever copied: no solution, no check, no mistake, no work in its exercise file.
     """
     files = {}
-    for trio, notebook in _notebooks(step).items():
-        exercise, solution = step.trio_files(trio)
-        files[notebook.name] = _notebook_text(notebook, step, trio)
-        files[exercise.name] = stub_text(solution.read_text(encoding="utf-8"), step, trio)
+    for chapter in _notebooks(step):
+        exercise, solution = step.trio_files(chapter.trio)
+        files[chapter.notebook.name] = _notebook_text(chapter, step)
+        files[exercise.name] = stub_text(solution.read_text(encoding="utf-8"), step, chapter.trio)
     return files
 
 
-def _notebook_text(path: Path, step: Step, trio: str) -> str:
+def _notebook_text(chapter: Chapter, step: Step) -> str:
     """Return the notebook without outputs. Raises ClassroomError where its checks are not the registry's."""
     import nbformat
 
     from coursekit.classroom.scores import grade_ids
 
+    path = chapter.notebook
     notebook = nbformat.read(path, as_version=4)
     points: dict[str, int] = {}
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
             points |= _graded(cell)
-    points_of = {exercise.id: exercise.points for exercise in step.of_trio(trio)}
+    points_of = {e.id: e.points for e in step.exercises if step.chapter_of(e) == chapter}
     asked = {name: points_of[i] for name, i in grade_ids(step.root).items() if i in points_of}
     wrong = sorted(name for name in points.keys() | asked.keys() if points.get(name) != asked.get(name))
     if wrong:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from coursekit.classroom.build import CONFIG, NOTEBOOKS, ClassroomError
+from coursekit.classroom.build import CONFIG, ClassroomError
 from coursekit.classroom.scores import PREFIX
 from coursekit.classroom.settings import LEARNER_FILES
 
@@ -121,10 +121,9 @@ class Classroom:
             if not (submitted / notebook.name).exists():
                 shutil.copyfile(notebook, submitted / notebook.name)
                 notes.append(f"handed in without {notebook.name}")
-        for trio, name in NOTEBOOKS.items():
-            exercise = f"{trio}_exercise.py"
-            if (released / name).is_file() and not (submitted / exercise).is_file():
-                notes.append(f"handed in without {exercise}")
+        for exercise in sorted(released.glob("*_exercise.py")):
+            if not (submitted / exercise.name).is_file():
+                notes.append(f"handed in without {exercise.name}")
         return _joined(*notes)
 
     def _be_released(self, step: str) -> None:

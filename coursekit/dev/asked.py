@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from coursekit.dev.markdown import anchors_of
-from coursekit.dev.notebook import CHECK, chapters
+from coursekit.dev.notebook import CHECK
 from coursekit.dev.questions import question_faults
 from coursekit.judging.loader import load_marked
 from coursekit.probe import marked
@@ -125,11 +125,12 @@ def _functions(body: list[ast.stmt], owner: str) -> dict[str, ast.FunctionDef | 
 
 def _chapter_faults(step: Step) -> Iterator[str]:
     """Yield items without a cell in their chapter."""
-    texts = {trio: source.read_text(encoding="utf-8") for source, _, trio in chapters(step)}
+    texts = {chapter.source: chapter.source.read_text(encoding="utf-8") for chapter in step.chapters}
     for item in step.items:
-        if item.trio not in texts:
-            yield f"{item.id} must be told of in a chapter, got none for {item.trio}: {step.tutorial}"
-        elif item.id not in CHECK.findall(texts[item.trio]):
+        source = step.chapter_of(item).source
+        if source not in texts:
+            yield f"{item.id} must be told of in {source.name}, got no such chapter"
+        elif item.id not in CHECK.findall(texts[source]):
             yield f'{item.id} must have its cell in the chapter, got no block check("{item.id}")'
 
 

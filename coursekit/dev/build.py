@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from coursekit.dev.notebook import BuildError, chapters, notebook_text
+from coursekit.dev.notebook import BuildError, notebook_text
 from coursekit.dev.tables import with_tables
 from coursekit.registry import COURSE_ROOT, load_course
 from coursekit.source import read_source, stub_text
@@ -47,10 +47,10 @@ def outputs(root: Path = COURSE_ROOT) -> Iterator[Output]:
             if not solution.exists():
                 raise BuildError(f"{step.folder} must have {solution.name}, got no such file")
             yield Output(learners, stub_text(read_source(solution)[0], step, trio), is_learners=True)
-        for source, notebook, _ in chapters(step):
-            yield Output(
-                notebook, notebook_text(source, notebook, step, with_tables(source, root)), is_learners=True
-            )
+        for chapter in step.chapters:
+            source, notebook = chapter.source, chapter.notebook
+            built = notebook_text(source, notebook, step, with_tables(source, root))
+            yield Output(notebook, built, is_learners=True)
     for page in pages(root):
         text = with_tables(page, root)
         if text is not None:

@@ -27,14 +27,6 @@ class BuildError(Exception):
     """Something that cannot be generated as the sources stand; the message is one sentence for the author."""
 
 
-def chapters(step: Step) -> list[tuple[Path, Path, str]]:
-    """Return (Markdown source, notebook, trio) of each chapter of the step that has been begun."""
-    core = step.root / step.tutorial
-    further = core.with_name(f"{core.stem}_further.md")
-    pairs = [(core, "tutorial.ipynb", "model"), (further, "further_tutorial.ipynb", "further")]
-    return [(source, step.path / name, trio) for source, name, trio in pairs if source.exists()]
-
-
 def notebook_text(source: Path, notebook: Path, step: Step, text: str | None = None) -> str:
     """Return the notebook as it is saved: no outputs, stable ids, graded cells and links as the registry
     says.
@@ -130,9 +122,9 @@ def _moved(target: str, source: Path, notebook: Path, step: Step) -> str:
         return f"#{_jupyter_anchor(source, anchor)}"
     goal = Path(posixpath.normpath((source.parent / path).as_posix()))
     for other in load_course(step.root):
-        for chapter, built, _ in chapters(other):
-            if goal == chapter:
-                goal, anchor = built, _jupyter_anchor(chapter, anchor) if anchor else ""
+        for chapter in other.chapters:
+            if goal == chapter.source:
+                goal, anchor = chapter.notebook, _jupyter_anchor(goal, anchor) if anchor else ""
     return posixpath.relpath(goal.as_posix(), notebook.parent.as_posix()) + mark + anchor
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coursekit.dev.markdown import Heading, headings, prose
-from coursekit.dev.notebook import CHECK, chapters
+from coursekit.dev.notebook import CHECK
 from coursekit.registry import Question, Step
 
 LEAST = 3
@@ -53,7 +53,7 @@ def question_faults(step: Step) -> Iterator[str]:
     """Yield what questions lack, which sections ask too little, and which goals nobody asks for."""
     for question in step.questions:
         yield from _whole_faults(question)
-    texts = [(source, source.read_text(encoding="utf-8")) for source, _, _ in chapters(step)]
+    texts = [(chapter.source, chapter.source.read_text(encoding="utf-8")) for chapter in step.chapters]
     asked = Counter(name for _, text in texts for name in ASK.findall(text))
     known = {question.id for question in step.questions}
     for name in sorted(set(asked) - known):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from coursekit.dev.example import example
 from coursekit.dev.facts import path_table, ratios, totals, written
-from coursekit.dev.notebook import BuildError, chapters
+from coursekit.dev.notebook import BuildError
 from coursekit.dev.questions import sections
 from coursekit.registry import Exercise, Step, load_course
 
@@ -58,7 +58,7 @@ def _makers(path: Path, root: Path, arguments: str) -> dict[str, Callable[[], st
         "example": lambda: example(arguments, root),
     }
     for step in steps:
-        if path.parent == step.path or path in {source for source, _, _ in chapters(step)}:
+        if path.parent == step.path or path in {chapter.source for chapter in step.chapters}:
             makers["exercises"] = lambda step=step: exercise_tables(step)  # type: ignore[misc]
             makers["goals"] = lambda step=step: goal_list(step, path)  # type: ignore[misc]
     return makers
@@ -100,7 +100,7 @@ def step_table(steps: list[Step], page: Path) -> str:
 def goal_list(step: Step, page: Path) -> str:
     """Return what one can do at the end of the step, each line with links to the sections that ask for it."""
     places: dict[str, tuple[str, str]] = {}
-    for source, _, _ in chapters(step):
+    for source in (chapter.source for chapter in step.chapters):
         chapter = "" if source == page else posixpath.relpath(source.as_posix(), page.parent.as_posix())
         for section in sections(source.read_text(encoding="utf-8")):
             number = re.match(r"\d+\.\d+[a-z]?\b", section.heading.text)

@@ -160,10 +160,14 @@ class Trial:
         return run_from_data(outcome.reply)
 
     def _run(self, task: str) -> Outcome:
-        """Run the text in a worker; what it imports of the course is the reference, but in milestones."""
+        """Run the text in a worker; what it imports of the course is the reference, but in milestones: these
+        run the learner's files, with the reference for the core beside a further file.
+        """
         step, item = self.sub.step, self.item
         main = f"{step.folder}.{item.trio}_exercise"
-        modules: dict[str, Any] = {} if isinstance(item, Milestone) else references(step, item)
+        modules: dict[str, Any] = references(step, item)
+        if isinstance(item, Milestone):
+            modules = {name: m for name, m in modules.items() if name == f"{step.folder}.model_exercise"}
         lines = None if self.lines is None else list(self.lines)
         modules[main] = {"text": self.text, "filename": str(self.sub.path), "lines": lines}
         more = {"main": main, "modules": modules, "seconds": item.timeout}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,14 +17,15 @@ from typing import Any
 
 from coursekit.lab.left import as_it_was, original
 
-BUILT = ("tutorial.ipynb", "further_tutorial.ipynb")
+BUILT = re.compile(r"([a-z]+_)?tutorial\.ipynb")
 VIEW = "application/vnd.jupyter.widget-view+json"
 Cell = dict[str, Any]
 
 
 def is_built(notebook: Path) -> bool:
     """Tell whether a notebook is one that the course builds; a copy under another name is the learner's."""
-    return notebook.name in BUILT and notebook.with_name("exercises.toml").is_file() and notebook.is_file()
+    is_named = BUILT.fullmatch(notebook.name) is not None
+    return is_named and notebook.with_name("exercises.toml").is_file() and notebook.is_file()
 
 
 def take_out(content: dict[str, Any], notebook: Path) -> dict[str, Cell]:

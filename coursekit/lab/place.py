@@ -11,7 +11,7 @@ from coursekit.practice.progress import load
 from coursekit.registry import COURSE_ROOT, Exercise, Milestone, Step, load_course
 from coursekit.source import find_spans, read_source
 
-NAMES = {"model": "tutorial.ipynb", "further": "further_tutorial.ipynb"}
+FIRST = "tutorial.ipynb"
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def step_to_open(root: Path = COURSE_ROOT) -> str:
     learner's path, else the first that has any, else the first with a tutorial; "" where none has one.
     """
     progress = load(root)
-    steps = [step for step in load_course(root) if (step.path / NAMES["model"]).is_file()]
+    steps = [step for step in load_course(root) if (step.path / FIRST).is_file()]
     done = progress.done
     is_open = [s for s in steps if any(in_path(i, progress.path) and i.id not in done for i in s.items)]
     is_begun = [step for step in is_open if any(item.id in done for item in step.items)]
@@ -41,7 +41,7 @@ def step_to_open(root: Path = COURSE_ROOT) -> str:
 
 def place_in(folder: str, root: Path = COURSE_ROOT) -> Place:
     """Return where to go on in a step: at the top for who has done nothing or everything in it."""
-    start = Place(f"{folder}/{NAMES['model']}", f"{folder}/model_exercise.py")
+    start = Place(f"{folder}/{FIRST}", f"{folder}/model_exercise.py")
     step = next((step for step in load_course(root) if step.folder == folder), None)
     progress = load(root)
     if step is None or not any(item.id in progress.done for item in step.items):
@@ -49,11 +49,11 @@ def place_in(folder: str, root: Path = COURSE_ROOT) -> Place:
     item = next_open(step, progress.done, progress.path)
     if item is None:
         return start
-    name = NAMES[item.trio]
+    notebook = step.chapter_of(item).notebook
     return Place(
-        f"{folder}/{name}",
+        f"{folder}/{notebook.name}",
         f"{folder}/{step.trio_files(item.trio)[0].name}",
-        _section(step.path / name, item),
+        _section(notebook, item),
         _line(step, item),
     )
 

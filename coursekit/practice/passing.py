@@ -79,7 +79,7 @@ def following(step: Step, item: Item, file: Path | None = None) -> Following:
 
 def page_of(step: Step, item: Item) -> str | None:
     """Return the notebook that asks for an item, with the heading above its check cell as the fragment."""
-    path = step.path / ("tutorial.ipynb" if item.trio == "model" else f"{item.trio}_tutorial.ipynb")
+    path = step.chapter_of(item).notebook
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         texts = [(cell["cell_type"], "".join(cell["source"])) for cell in cells]

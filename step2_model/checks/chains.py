@@ -53,7 +53,7 @@ def chain_of_block_with_cache(m: Any, rng: Any) -> Any:
 @steps("2.2")
 def chain_of_block_with_empty_cache(m: Any, rng: Any) -> Any:
     """with an empty cache"""
-    cache = m.KVCache()
+    cache = m.GrowingCache()
     yield from along_block(m, rng, cache)
     yield "len(cache) afterwards", len(cache)
 
@@ -85,7 +85,7 @@ def chain_of_heads_with_cache(m: Any, rng: Any) -> Any:
 @steps("2.3d")
 def chain_of_heads_with_empty_cache(m: Any, rng: Any) -> Any:
     """with an empty cache"""
-    cache = m.KVCache()
+    cache = m.GrowingCache()
     yield from along_heads(m, rng, cache)
     yield "len(cache) afterwards", len(cache)
 

@@ -35,7 +35,7 @@ def heads(m: Any, rng: Any) -> Any:
     yield "three heads, each on its own 4 of the 12 features, put back side by side", layer(x)
     yield "the first position reads only itself", layer(x[:, :1])
     yield "with a cache of 4 past positions: 5 new ones follow them", layer(x, fill_cache(m, rng, 2, 3, 4, 4))
-    cache = m.KVCache()
+    cache = m.GrowingCache()
     first, then = layer(x[:, :3], cache), layer(x[:, 3:], cache)
     yield "an empty cache is filled: three positions, then two more", (first, then, len(cache))
     yield from dropout_of_attention(m, rng)
@@ -88,7 +88,7 @@ def dropout_of_weights(m: Any, layer: Any, rng: Any, seed: int) -> Any:
     layer.attn_dropout.p, layer.resid_dropout.p = DROPOUT, 0.0
     seen = []
     for is_training in (True, False):
-        cache = m.KVCache()
+        cache = m.GrowingCache()
         cache.append(torch.zeros(400, 3, 1, 4), (1 - between[:4]).expand(400, 3, 1, 4))
         torch.manual_seed(seed)
         seen.append(layer.train(is_training)(rng.normal(400, 1, 12), cache))
@@ -125,7 +125,7 @@ def small_heads_of_two(m: Any) -> Any:
     weights = fill_whole(layer)
     x = torch.tensor([[[1.0, 0.0, 0.0, 2.0], [0.0, 1.0, -1.0, 0.0]]])
     yield {"x": x, "n_head": 2, **weights}, layer(x)
-    cache = m.KVCache()
+    cache = m.GrowingCache()
     keys = torch.tensor([[[[1.0, 0.0]], [[0.0, 2.0]]]])
     values = torch.tensor([[[[3.0, 1.0]], [[-2.0, 5.0]]]])
     cache.append(keys.clone(), values.clone())

@@ -102,7 +102,7 @@ def block(m: Any, rng: Any) -> Any:
     dropping.attn.resid_dropout.p = dropping.mlp.dropout.p = 1.0
     yield "where both parts drop all they say, x is left whole: the stream is not dropped", dropping(x)
     yield "with a cache: attention also reads the past", whole(x, fill_cache(m, rng, 2, 3, 4, 4))
-    cache = m.KVCache()
+    cache = m.GrowingCache()
     first, then = whole(x[:, :3], cache), whole(x[:, 3:], cache)
     yield "an empty cache is filled: three positions, then two more", (first, then, len(cache))
     x.requires_grad_()

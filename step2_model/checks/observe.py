@@ -39,7 +39,7 @@ def build(kind: Any, config: Any, rng: Any) -> Any:
 
 def fill_cache(m: Any, rng: Any, *shape: int) -> Any:
     """Return a cache that holds a past of random keys and values (B, H, S, D)."""
-    cache = m.KVCache()
+    cache = m.GrowingCache()
     cache.append(*rng.normal(2, *shape))
     return cache
 

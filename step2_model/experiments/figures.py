@@ -102,7 +102,7 @@ def matrices(
     """Draw matrices side by side, from white (0) to dark (the largest); `numbers` writes the values in."""
     figure, axes = canvas(len(pictures), width=2.6 * len(pictures) + 0.6, height=2.9)
     for ax, (title, matrix) in zip(axes, pictures.items(), strict=True):
-        ax.imshow(matrix, cmap="Blues", vmin=0, vmax=max(matrix.max().item(), 1e-9))
+        ax.imshow(matrix.detach().numpy(), cmap="Blues", vmin=0, vmax=max(matrix.max().item(), 1e-9))
         ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
         ax.set_xticks(range(matrix.shape[1]) if matrix.shape[1] <= 10 else [])
         ax.set_yticks(range(matrix.shape[0]) if matrix.shape[0] <= 10 else [])
