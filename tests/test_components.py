@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
 import torch
 
+from coursekit.registry import COURSE_ROOT
 from step2_model.experiments import components, stretching
 from step2_model.model_solution import ModelArgs, Transformer
 
@@ -90,3 +93,22 @@ def test_the_evidence_on_stretching_draws_and_measures_every_length(tmp_path: Pa
 def test_the_base_is_a_configuration_of_its_own() -> None:
     assert isinstance(components.BASE, ModelArgs)
     assert components.BASE.head_dim * components.BASE.n_heads == components.BASE.d_model
+
+
+def test_what_the_chapter_reads_from_the_table_is_in_the_evidence() -> None:
+    made = json.loads((COURSE_ROOT / "docs/evidence/components.json").read_text(encoding="utf-8"))
+    held_out = {
+        name: [row["held_out"] for row in made["results"] if row["variant"] == name]
+        for name in components.VARIANTS
+    }
+    assert made["spread"] == max(round(max(found) - min(found), 4) for found in held_out.values())
+    worse = {name: fmean(found) - fmean(held_out["as it is"]) for name, found in held_out.items()}
+    assert abs(worse["LayerNorm instead of RMSNorm"]) < made["spread"]
+    assert 0 < worse["one key/value head for four"] < made["spread"]
+    assert worse["learned positions instead of RoPE"] > 2 * made["spread"], "far apart from the rest"
+    assert worse["GELU instead of SwiGLU"] > 2 * made["spread"], "far apart from the rest"
+    assert worse["MLA"] < 0, "no worse with 56 numbers than with 192"
+    base = components.BASE
+    assert (base.kv_lora_rank + base.qk_rope_head_dim, 2 * base.n_kv_heads * base.head_dim) == (56, 192)
+    assert {row["steps"] for row in made["results"]} == {components.STEPS}
+    assert components.STEPS * components.BATCH * base.max_seq_len < 1_000_000, "bytes that a model sees"

@@ -82,3 +82,27 @@ def ratios(arguments: str, root: Path) -> str:
         raise BuildError(f"{name} must hold rows of ratios, got none: course evidence {path.stem}") from None
     table = "\n".join(["| What | Against | Times as fast |", "|---|---|--:|", *lines])
     return f"{table}\n\n`{made['command']}`: {told}. Above 1, this course is faster.\n"
+
+
+def variants(arguments: str, root: Path) -> str:
+    """Return what a piece of evidence compared as a table: a row for each variant, a column for each seed.
+
+    The evidence holds `seeds`, `results = [{"variant": ..., "seed": ..., "parameters": ..., "steps": ...,
+    "held_out": nats}]` and `spread`, the largest difference between two seeds of one variant.
+    """
+    path = file_of(arguments.strip(), root)
+    try:
+        made = json.loads(path.read_text(encoding="utf-8"))
+        rows: dict[str, list[str]] = {}
+        for one in made["results"]:
+            row = rows.setdefault(one["variant"], [one["variant"], f"{one['parameters']:,}"])
+            row.append(f"{one['held_out']:.3f}")
+        head = ["", "Parameters", *(f"Seed {seed}" for seed in made["seeds"])]
+        told = f"Held-out loss in nats per byte after {one['steps']:,} steps. The seeds of a variant differ "
+        told += f"by {made['spread']:.3f} at most. Computed by `{made['command']}`."
+    except (OSError, ValueError, KeyError, TypeError):
+        name = path.relative_to(root).as_posix()
+        raise BuildError(f"{name} must hold results of variants: course evidence {path.stem}") from None
+    table = [head, ["---", *["--:"] * (len(head) - 1)], *rows.values()]
+    lines = "\n".join(f"| {' | '.join(row)} |" for row in table)
+    return f"{lines}\n\n{textwrap.fill(told, 110)}\n"

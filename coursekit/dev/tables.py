@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from coursekit.dev.example import example
-from coursekit.dev.facts import path_table, ratios, totals, written
+from coursekit.dev.facts import path_table, ratios, totals, variants, written
 from coursekit.dev.notebook import BuildError
 from coursekit.dev.questions import sections
 from coursekit.registry import Exercise, Step, load_course
@@ -25,10 +25,10 @@ def with_tables(path: Path, root: Path) -> str | None:
     """Return the page with every generated table as it should be, or None if it has none.
 
     A table stands between `<!-- generated: NAME -->` and `<!-- end generated: NAME -->`; NAME is "exercises"
-    (of the page's step), "goals" (what one can do at its end), "steps" (the whole course), "paths" (hours and
-    exercises of each), "totals" (of the scoreboard), "written EVIDENCE" (by the model of that run),
-    "ratios EVIDENCE" (of the benchmark that it keeps), or "example ID MISTAKE" (what a check says to it; to
-    the solution, for MISTAKE = solution).
+    (of the page's step), "goals" (what one can do at the page's end), "steps" (the whole course), "paths"
+    (hours and exercises of each), "totals" (of the scoreboard), "written EVIDENCE" (by that run's model),
+    "ratios EVIDENCE" (of the benchmark that it keeps), "variants EVIDENCE" (what it compared), or
+    "example ID MISTAKE" (what a check says to it; to the solution, for MISTAKE = solution).
     """
     text = path.read_text(encoding="utf-8").replace("\r\n", "\n")
     if "<!-- generated:" not in text:
@@ -55,6 +55,7 @@ def _makers(path: Path, root: Path, arguments: str) -> dict[str, Callable[[], st
         "totals": lambda: totals(root),
         "written": lambda: written(arguments, root),
         "ratios": lambda: ratios(arguments, root),
+        "variants": lambda: variants(arguments, root),
         "example": lambda: example(arguments, root),
     }
     for step in steps:
@@ -98,7 +99,11 @@ def step_table(steps: list[Step], page: Path) -> str:
 
 
 def goal_list(step: Step, page: Path) -> str:
-    """Return what one can do at the end of the step, each line with links to the sections that ask for it."""
+    """Return what one can do at the end of a page, each line with links to the sections that ask for it.
+
+    At the end of a chapter, that is what the chapter asks for; elsewhere, what the step does.
+    """
+    is_chapter = page in {chapter.source for chapter in step.chapters}
     places: dict[str, tuple[str, str]] = {}
     for source in (chapter.source for chapter in step.chapters):
         chapter = "" if source == page else posixpath.relpath(source.as_posix(), page.parent.as_posix())
@@ -111,6 +116,8 @@ def goal_list(step: Step, page: Path) -> str:
     lines = []
     for goal in step.goals:
         asked = sorted({places[name] for name in goal.asks if name in places})
+        if is_chapter and not any(link.startswith("#") for _, link in asked):
+            continue
         lines.append(f"- {goal.text} ({', '.join(f'[{told}]({link})' for told, link in asked)})")
     return "\n".join(lines) + "\n"
 

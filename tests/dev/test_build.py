@@ -12,6 +12,8 @@ import pytest
 from nbgrader.nbgraderformat.v3 import MetadataValidatorV3
 
 from coursekit.dev.notebook import BuildError
+from coursekit.dev.tables import goal_list
+from coursekit.registry import COURSE_ROOT, load_course
 from coursekit.source import solve
 
 STEP = "step9_toy"
@@ -208,6 +210,26 @@ def test_a_page_shows_the_ratios_of_a_benchmark_and_their_conditions(course: Any
     assert "\n`course evidence toy`: Abacus, 3 cores, Python 3.11.0; 2026-01-02. " in text
 
 
+def test_a_page_shows_what_a_piece_of_evidence_compared(course: Any) -> None:
+    course.write(
+        "README.md", "# Toys\n\n<!-- generated: variants toy -->\n<!-- end generated: variants -->\n"
+    )
+    with pytest.raises(BuildError, match=r"docs/evidence/toy.json must hold results of variants"):
+        course.build()
+    (course.root / "docs" / "evidence").mkdir()
+    results = [
+        {"variant": name, "seed": seed, "parameters": 1234, "steps": 50, "held_out": held_out}
+        for name, seed, held_out in (("old", 0, 2.0), ("old", 1, 2.0625), ("new", 0, 1.5), ("new", 1, 1.4))
+    ]
+    made = {"command": "course evidence toy", "seeds": [0, 1], "spread": 0.1, "results": results}
+    course.write("docs/evidence/toy.json", json.dumps(made))
+    course.build()
+    text = course.read("README.md")
+    assert "\n|  | Parameters | Seed 0 | Seed 1 |\n| --- | --: | --: | --: |\n" in text
+    assert "\n| old | 1,234 | 2.000 | 2.062 |\n| new | 1,234 | 1.500 | 1.400 |\n" in text
+    assert "after 50 steps. The seeds of a variant differ by 0.100 at most." in text
+
+
 @pytest.mark.slow
 def test_a_page_may_show_what_a_check_says(course: Any) -> None:
     marks = "<!-- generated: example 9.1 once -->\n<!-- end generated: example -->\n"
@@ -225,3 +247,13 @@ def test_a_page_may_show_what_a_check_says(course: Any) -> None:
     course.change("README.md", "9.1 by_product", "9.1 nowhere")
     with pytest.raises(BuildError, match="must be a mistake or variant of one function"):
         course.build()
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_chapter_ends_with_its_own_goals_and_no_goal_is_left_out(number: int) -> None:
+    step = next(step for step in load_course(COURSE_ROOT) if step.number == number)
+    lists = {chapter.source: goal_list(step, chapter.source).splitlines() for chapter in step.chapters}
+    assert all("(#" in line for lines in lists.values() for line in lines)
+    told = {line.split(" ([")[0] for lines in lists.values() for line in lines}
+    assert told == {f"- {goal.text}" for goal in step.goals}
+    assert all(len(lines) < len(step.goals) for lines in lists.values()), "each chapter has some of them"
