@@ -118,6 +118,7 @@ def _table(report: Report, step: Step) -> str:
     )
     return (
         f"<p><strong>{escape(shown(report.file))}</strong></p>"
+        '<div role="group" aria-label="Verdicts" tabindex="0" style="overflow-x:auto">'
         f'<table style="border-collapse:collapse;margin:0"><thead><tr>{heads}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table><p>{escape(tally(report))}</p>"
+        f"<tbody>{''.join(rows)}</tbody></table></div><p>{escape(tally(report))}</p>"
     )

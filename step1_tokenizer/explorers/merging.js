@@ -38,9 +38,7 @@ export default explorer({
     const goTo = (step) => changed((at.step = clamp(step, 0, merges.length)));
     const rows = wordRows(counts);
     const pairs = h("tbody", {});
-    const heads = ["pair", "", "times"].map((name, i) =>
-      h("th", { scope: "col", class: i < 2 ? "left" : "" }, name),
-    );
+    const head = tableHead(["pair", "", "times"], [0, 1]);
     const learned = h("div", { class: "tokens learned" });
     const place = onKeys(h("div", { class: "scrolls", "aria-label": "Merges done" }, rows.element), {
       ArrowLeft: () => goTo(at.step - 1),
@@ -58,7 +56,7 @@ export default explorer({
           "div",
           {},
           h("h4", {}, "Pairs that stand in the words now"),
-          h("table", { class: "pairs" }, h("thead", {}, h("tr", {}, heads)), pairs),
+          h("table", { class: "pairs" }, head, pairs),
         ),
       ),
       h("h4", {}, "Tokens learned so far"),

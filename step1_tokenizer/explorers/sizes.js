@@ -13,11 +13,9 @@ export default explorer({
       const head = h("th", { scope: "row", class: "left" }, name);
       return { element: h("tr", {}, head, h("td", { class: "bars" }, bar), buys, gain), bar, buys, gain };
     });
-    const heads = ["text", "", "bytes per token", "against the smaller"].map((name, i) =>
-      h("th", { scope: "col", class: i ? "" : "left" }, name),
-    );
+    const head = tableHead(["text", "", "bytes per token", "against the smaller"]);
     const lines = rows.map((row) => row.element);
-    const table = h("table", { class: "law" }, h("thead", {}, h("tr", {}, heads)), h("tbody", {}, lines));
+    const table = h("table", { class: "law" }, head, h("tbody", {}, lines));
     const [costs, share] = [h("dd", {}), h("dd", {})];
     const title = h("h4", {});
     const walk = onKeys(h("div", { class: "scrolls", "aria-label": "Vocabulary size" }, title, table), {

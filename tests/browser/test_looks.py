@@ -26,8 +26,11 @@ BODIES = {
 }
 # One of each kind of thing that the course shows: cells by their source.
 CELLS = [
-    "import math\nfrom coursekit import ask, check, hunt, learner\n"
-    "from step2_model import explorers, finale\nfrom step2_model.experiments import ablation",
+    "import math\nimport torch\nfrom coursekit import ask, check, hunt, learner\n"
+    "from step1_tokenizer import explorers as of_tokens, model_solution as tokenizer\n"
+    "from step1_tokenizer.experiments import measure\n"
+    "from step2_model import explorers, finale, further_solution, model_solution as reference\n"
+    "from step2_model.experiments import ablation",
     'check("2.1")',
     'check("2.2")',
     'check("2.3a")',
@@ -40,9 +43,20 @@ CELLS = [
     'explorers.attention(mine, first, "def f(self, name):", query=-3)',
     'explorers.stream(mine, first, "    return self.name")',
     'explorers.surprise(mine, first, "    return name", position=10)',
+    "explorers.turning(mine)",
+    "explorers.widths(reference.ModelArgs())",
+    "logits = torch.linspace(2, -2, 8) * torch.linspace(1, -1, 12)[:, None]\n"
+    "tokens = [f'token {i}' for i in range(12)]\n"
+    "explorers.routing(further_solution, logits, tokens, bias=torch.linspace(-0.4, 0.4, 8))",
+    "explorers.memory(further_solution, {'base': reference.ModelConfigs.base()}, 'base')",
+    "of_tokens.merging(tokenizer, {' low': 5, ' lower': 2, ' newest': 6, 'low': 1}, num_merges=9)",
+    "merges = measure.trained(512, 100_000).merges\n"
+    "of_tokens.cuts(tokenizer, merges, [300, 512], measure.SAMPLES)",
+    "of_tokens.sizes(tokenizer, merges, [256, 300, 512], {'English': [measure.SAMPLES['English']]})",
     "hunt(is_all=True, seed=1)",
     "finale.prepare(mine)",
 ]
+NUM_EXPLORERS = sum("explorers." in cell or "of_tokens." in cell for cell in CELLS)
 # An output area counts as too wide where what stands in it is drawn beyond its right edge and cannot be
 # scrolled to; text counts as cut off where a box hides some of it; boxes that hold text must not overlap.
 FAULTS = """() => {
@@ -121,7 +135,7 @@ def looks(laboratory: Any, notebook_class: Any) -> Any:
     page.evaluate(f"() => void jupyterapp.commands.execute('docmanager:open', {{path: '{PAGE}'}})")
     notebook = notebook_class(page, PAGE)
     notebook.ran = notebook.run_all()
-    page.wait_for_function("() => document.querySelectorAll('.course-explorer').length === 3")
+    page.wait_for_function(f"() => document.querySelectorAll('.course-explorer').length === {NUM_EXPLORERS}")
     page.locator(".course-hunt button").first.wait_for()
     return notebook
 
@@ -203,7 +217,7 @@ def test_every_cell_of_the_page_showed_what_it_is_here_for(looks: Any) -> None:
         assert word in said[source], said[source]
     assert "error" in said['check("2.3b")']
     assert "not started" in said['check("2.4a")']
-    assert looks.page.locator(".course-explorer").count() == 3
+    assert looks.page.locator(".course-explorer").count() == NUM_EXPLORERS == 10
 
 
 @pytest.mark.parametrize(
