@@ -85,6 +85,15 @@ def test_the_numbers_of_a_prompt_are_those_that_are_computed_with(name: str) -> 
     assert [float(number.replace(",", "")) for number in found] == GIVEN[name]
 
 
+def worth(product: str) -> float:
+    """Return what a product or quotient comes to that is written as in a question."""
+    total = 1.0
+    for factor in product.replace(",", "").split(" · "):
+        over, _, under = factor.partition(" / ")
+        total *= float(over) / float(under or 1)
+    return total
+
+
 def rounded(*numbers: float) -> list[str]:
     """Return the numbers with two decimals."""
     return [f"{number:.2f}" for number in numbers]
@@ -206,6 +215,11 @@ def test_three_matrices_of_two_thirds_the_width_hold_what_two_held() -> None:
     assert held(3, 4 * C) == 12
     assert "12C² parameters in place of 8C²" in said("fair")
     assert "8C² both times" in said("eight-thirds")
+    assert right("eight-thirds").text == "Three matrices of C × 8C/3 have as many numbers as two of C × 4C."
+    assert right("fair").response.startswith("Right: 3 · C · W = 2 · C · 4C.")
+    assert right("fair").text.startswith("8C/3:")
+    assert right("narrower").text == "8C/3: two thirds of 4C."
+    assert right("narrower").response.startswith("Right: 3 · C · 8C/3 = 8C².")
 
 
 def test_the_cache_of_llama_2_with_a_key_for_every_head_weighs_what_the_question_says() -> None:
@@ -243,6 +257,9 @@ def test_the_cache_of_latent_attention_is_counted_as_the_questions_count_it() ->
     expanded = H * (BASE.qk_nope_head_dim + BASE.v_head_dim) + Dr
     assert f"16 · (128 + 128) + 64 = {expanded:,}, seven times as many" in right("expanded-cache").response
     assert round(expanded / kept) == 7
+    assert right("expanded-cache").text.startswith(f"About {round(expanded, -2):,}: keys and values of 128")
+    twice = f"A model with 128 heads would keep the same {kept}, where 128 heads of width 128 would keep"
+    assert f"{twice} {2 * 128 * width:,}." in right("kept-numbers").response
     assert f"The latent has {R}, with the rotary key {kept}." in said("expanded-cache")
 
 
@@ -264,6 +281,10 @@ def test_one_query_over_a_thousand_latents_takes_65_or_0_6_million_multiplicatio
     expanding, carrying, dots = 1_000 * 512 * 128, 128 * 512, 1_000 * 512
     first, second = f"{(expanding + 1_000 * 128) / 1e6:.1f}", f"{(carrying + dots) / 1e6:.1f}"
     assert (first, second) == ("65.7", "0.6")
+    written = "1,000 · 512 · 128", "128 · 512", "1,000 · 512"
+    assert [worth(product) for product in written] == [expanding, carrying, dots]
+    told = "Right: {}, against {} once and {} for the dot products.".format(*written)
+    assert right("order-of-products").response == told
     assert right("order-of-products").text == "65 million, then 0.6 million."
     assert f"{carrying / 1e6:.2f} million" in said("order-of-products")
 
@@ -282,7 +303,8 @@ def test_deepseek_v3_has_the_sizes_that_the_questions_say() -> None:
     v3 = reference.ModelArgs(**V3)
     held, work = further.transformer_parameters(v3) / 1e9, further.transformer_flops(v3, 1) / 2e9
     assert f"Its parameters are {held:.0f} billion." in said("held")
-    assert right("held").text.startswith(f"{work:.0f} billion")
+    assert right("held").text == f"{work:.0f} billion: attention, dense layers, 9 experts."
+    assert v3.n_experts_per_tok + v3.n_shared_experts == 9
     assert round(held / work) == 18
     assert f"{held * 8 / 256:.0f} billion: 8/256 of them all." in said("held")
     C, Q, queries = v3.d_model, v3.q_lora_rank, v3.n_heads * (v3.qk_nope_head_dim + v3.qk_rope_head_dim)
@@ -339,6 +361,10 @@ def test_rows_and_parameters_of_experts_are_what_the_questions_count() -> None:
     assert right("many-experts").text.startswith("Parameters grow 32-fold")
     rows = 512 * 2 // 8
     assert right("work").text == f"{rows}."
+    assert right("work").response.startswith("Right: 512 · 2 / 8.")
+    assert worth("512 · 2 / 8") == rows
+    halves = f"Right: 64 halves are {layers:.0f} layers to store, two halves are one layer to run."
+    assert right("many-experts").response.startswith(halves)
     assert f"{512 // 8}. 512 / 8 would be it" in said("work")
     assert f"read {8 * rows:,} rows instead of {8 * 512:,}" in said("work")
     read = 8 * (1 - (1 - 2 / 8) ** 16)
@@ -359,6 +385,10 @@ def test_an_even_load_costs_k_and_an_uneven_one_pushes_the_busy_expert_down() ->
     loss = further.load_balance_loss(torch.randn(8, 8, generator=torch.Generator().manual_seed(0)), experts)
     assert loss.item() == pytest.approx(2)
     assert right("even").text.startswith("2,")
+    assert "Each f is 2/8, so that the sum is 2/8 · Σ P, and the probabilities sum to 1. Times 8" in said(
+        "even"
+    )
+    assert 8 * (2 / 8) * 1 == 2
     f, logits = torch.tensor([0.8, 0.15, 0.05]), torch.zeros(3, requires_grad=True)
     (f * logits.softmax(dim=0)).sum().backward()
     assert logits.grad is not None
