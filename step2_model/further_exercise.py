@@ -500,7 +500,7 @@ def get_ffn(args: ModelArgs, ffn_type: str = "swiglu") -> nn.Module:
     "swiglu" and "geglu" have three matrices of C × F; "standard" has two, so its middle is 3F/2 wide, rounded
     to the nearest whole number (up at one half). Raises ValueError for another kind.
 
-    Source: Shazeer, "GLU Variants Improve Transformer" (2020), section 3.
+    Source: Shazeer, "GLU Variants Improve Transformer" (2020), section 2.
     Tutorial: docs/tutorials/step2_model_further.md#216b-three-feed-forward-layers-at-one-price
     """
     # 1. The gated kinds have the width that the configuration says.

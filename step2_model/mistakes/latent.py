@@ -169,6 +169,21 @@ def key_rotated_again(self: Any, x: Tensor, rope: Rope, mask: Mask = None, cache
     return attention(self, x, rope, mask, cache, remember=again)
 
 
+@mistake("2.11b", called="The values of the new positions are rotated")
+def values_rotated(self: Any, x: Tensor, rope: Rope, mask: Mask = None, cache: Any = None) -> Tensor:
+    """Your values are rotated: their last Dr features, as the queries' are. Positions belong in the scores
+    alone: what a token hands over must not depend on where it stands.
+    """
+
+    def turned(s: Any, latent: Tensor) -> Any:
+        plain, v = expand(s, latent)
+        T, Dr = x.shape[1], s.args.qk_rope_head_dim
+        new = torch.cat([v[..., -T:, :-Dr], rotate(v[..., -T:, -Dr:], *rope)], dim=-1)
+        return plain, torch.cat([v[..., :-T, :], new], dim=-2)
+
+    return attention(self, x, rope, mask, cache, expand=turned)
+
+
 @mistake("2.11b", called="The whole matrix is cut into the keys of all heads, then the values of all heads")
 def keys_then_values(self: Any, x: Tensor, rope: Rope, mask: Mask = None, cache: Any = None) -> Tensor:
     """Your code takes the first H · Dn outputs of kv_b_proj for the keys of all heads and the rest for the

@@ -46,6 +46,27 @@ def not_rotated() -> Patches:
 
 
 @mistake("2.llama")
+def values_rotated() -> Patches:
+    """Your values are rotated as well as queries and keys. What a position hands over would then depend on
+    where it stands; positions belong in the scores alone.
+    """
+
+    def forward(self: Any, x: Tensor, rope: Any, mask: Any = None, cache: Any = None) -> Tensor:
+        def heads(projection: Any) -> Tensor:
+            y = projection(x)
+            return reference.rotate(y.unflatten(-1, (-1, self.args.head_dim)).transpose(1, 2), *rope)
+
+        q, k, v = heads(self.q_proj), heads(self.k_proj), heads(self.v_proj)
+        if cache is not None:
+            cache.append(k, v)
+            k, v = cache.read()
+        out: Tensor = self.o_proj(reference.grouped_attention(q, k, v, mask).transpose(1, 2).flatten(2))
+        return out
+
+    return {"GroupedQueryAttention.forward": forward}
+
+
+@mistake("2.llama")
 def frequencies_too_close() -> Patches:
     """Your pair i turns by θ^(-i/D); Llama's by θ^(-2i/D)."""
     return {"rope_at": lambda positions, dim, theta=10_000.0: reference.rope_at(positions, dim, theta**0.5)}
