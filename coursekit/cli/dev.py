@@ -27,6 +27,10 @@ Force = Annotated[bool, typer.Option("--force", help="Write stubs over work, aft
 Scoreboard = Annotated[
     bool, typer.Option("--scoreboard", help="Audit the checks too and write docs/checks.md (minutes).")
 ]
+Only = Annotated[
+    list[str] | None,
+    typer.Option("--only", metavar="ID", help="Audit only these again; docs/checks.md keeps its other rows."),
+]
 Id = Annotated[str, typer.Argument(metavar="ID", help="The id of the new exercise: 2.3e.")]
 Targets = Annotated[
     list[str], typer.Argument(metavar="TARGET...", help="The function or method it asks for; two for a pair.")
@@ -43,17 +47,18 @@ Trio = Annotated[str, typer.Option(help="model or further: the file in which it 
 
 
 @app.command()
-def build(force: Force = False, scoreboard: Scoreboard = False) -> None:
+def build(force: Force = False, scoreboard: Scoreboard = False, only: Only = None) -> None:
     """Write stubs, notebooks and tables from their sources."""
     from coursekit.dev.build import build, build_scoreboard
     from coursekit.dev.notebook import BuildError
+    from coursekit.practice.selection import WrongUsage
     from coursekit.source.stub import StubError
 
     try:
         written = build(force=force, say=typer.echo)
-        if scoreboard:
-            build_scoreboard(say=typer.echo)
-    except (BuildError, StubError) as error:
+        if scoreboard or only:
+            build_scoreboard(say=typer.echo, only=only or ())
+    except (BuildError, StubError, WrongUsage) as error:
         raise _fail(error) from None
     if not written:
         typer.echo("Every stub, notebook and table is up to date.")

@@ -172,10 +172,22 @@ def _judged_slips(step: Step, chosen: Sequence[Item], pool: Pool | None) -> Iter
                     yield item.id, name, f'must be "{wanted}" with {score} points, got {found}'
 
 
-def write_scoreboard(root: Path = COURSE_ROOT) -> Audit:
-    """Audit every step whose checks can be audited and write docs/checks.md; return the audit."""
-    from coursekit.dev.scoreboard import markdown
+def write_scoreboard(root: Path = COURSE_ROOT, only: Sequence[str] = ()) -> Audit:
+    """Audit every step whose checks can be audited and write docs/checks.md; return the audit.
 
-    found = [(step, audit(step)) for step in load_course(root)]
-    (root / "docs" / "checks.md").write_text(markdown(found), encoding="utf-8", newline="\n")
+    With `only` these ids alone are audited, and the page keeps its other rows. Raises WrongUsage for an id
+    that is none, and where the page lacks a row that should be kept.
+    """
+    from coursekit.dev.scoreboard import markdown, rows_of
+
+    page, steps = root / "docs" / "checks.md", load_course(root)
+    if unknown := set(only) - {item.id for step in steps for item in step.items}:
+        raise WrongUsage(f"--only needs ids of exercises or milestones, got {min(unknown)!r}")
+    chosen = [(step, [item for item in step.items if not only or item.id in only]) for step in steps]
+    found = [(step, audit(step, items) if items else Audit(())) for step, items in chosen]
+    try:
+        text = markdown(found, rows_of(page.read_text(encoding="utf-8")) if only else None)
+    except (KeyError, OSError) as error:
+        raise WrongUsage(f"--only needs a page that has all other rows, got none of {error}") from None
+    page.write_text(text, encoding="utf-8", newline="\n")
     return Audit(tuple(row for _, one in found for row in one.rows))

@@ -9,7 +9,7 @@ import hashlib
 import importlib.util
 import json
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,13 +87,15 @@ def build(root: Path = COURSE_ROOT, force: bool = False, say: Callable[[str], No
     return [output.path for output in stale]
 
 
-def build_scoreboard(root: Path = COURSE_ROOT, say: Callable[[str], None] = print) -> None:
-    """Audit all checks and write docs/checks.md; minutes."""
+def build_scoreboard(
+    root: Path = COURSE_ROOT, say: Callable[[str], None] = print, only: Sequence[str] = ()
+) -> None:
+    """Audit all checks, or only these, and write docs/checks.md; minutes."""
     if importlib.util.find_spec("coursekit.dev.audit") is None:
         return
     from coursekit.dev.audit import write_scoreboard
 
-    write_scoreboard()
+    write_scoreboard(root, only)
     say("wrote docs/checks.md")
 
 

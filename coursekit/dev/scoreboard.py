@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
 
-from coursekit.dev.audit import COUNTS, Audit
+from coursekit.dev.audit import Audit
 from coursekit.dev.trials import FAR, LEAST_MARGIN, MOST_SPREAD, Row
 from coursekit.registry import Step
 
@@ -42,19 +43,30 @@ def _cells(row: Row) -> list[str]:
 NAMES = ("id", "exercise", "mistakes rejected", "named", "variants accepted", "margin")
 
 
-def markdown(audits: Sequence[tuple[Step, Audit]]) -> str:
-    """Return docs/checks.md: a table for each step, with totals."""
+def markdown(audits: Sequence[tuple[Step, Audit]], kept: Mapping[str, Sequence[str]] | None = None) -> str:
+    """Return docs/checks.md: a table for each step, with totals.
+
+    `kept` are the rows of an earlier page by id, for what was not audited again; KeyError where one lacks.
+    """
     parts = [HEAD]
     for step, audit in audits:
-        total = audit.to_json()["total"]
+        fresh = {row.id: _cells(row) for row in audit.rows}
+        rows = {item.id: fresh.get(item.id) or (kept or {})[item.id] for item in step.items}
+        counted = [[int(cell.split(" of ")[0]) for cell in rows[e.id][2:5]] for e in step.exercises]
+        possible = [[int(cell.split(" of ")[1]) for cell in rows[e.id][2:5]] for e in step.exercises]
+        sums = [f"{sum(a)} of {sum(b)}" for a, b in zip(zip(*counted), zip(*possible))]
         lines = [f"## Step {step.number}: {step.title}", ""]
         lines += ["| " + " | ".join(NAMES) + " |", "|---|---|---:|---:|---:|---:|"]
-        lines += ["| " + " | ".join(_cells(row)) + " |" for row in (*audit.exercises, *audit.milestones)]
-        counts = [total[name] for name in COUNTS]
-        sums = [f"{counts[1]} of {counts[0]}", f"{counts[2]} of {counts[0]}", f"{counts[4]} of {counts[3]}"]
+        lines += ["| " + " | ".join(cells) + " |" for cells in rows.values()]
         lines += [f"| | **all exercises** | {' | '.join(sums)} | |", ""]
         parts.append("\n".join(lines))
     return "\n".join(parts)
+
+
+def rows_of(page: str) -> dict[str, list[str]]:
+    """Return the rows of docs/checks.md by id: id, exercise, rejected, named, accepted, margin."""
+    rows = (line.strip("| ").split(" | ") for line in page.splitlines() if re.match(r"\| \d", line))
+    return {cells[0]: cells for cells in rows}
 
 
 def show(audit: Audit, console: Console) -> None:
