@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from coursekit.judging.submission import Submission
 from coursekit.practice.origin import KEY, UNKNOWN, Now, metadata, origin, versions
 from coursekit.registry import load_course
 
@@ -54,6 +55,17 @@ def test_a_file_that_is_missing_damaged_or_no_text_has_versions_too(toy: Any, fi
     kept.append(versions(toy.step, file))
     milestone = next(name for name, item in toy.items.items() if item.is_milestone)
     assert len({one[milestone] for one in kept}) == 4
+
+
+def test_an_origin_takes_apart_what_was_asked_for_alone(
+    toy: Any, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Each exercise of a long step costs its own time, and every check in a notebook has an origin.
+    taken: list[str] = []
+    isolated = Submission.isolated
+    monkeypatch.setattr(Submission, "isolated", lambda *a: taken.append(a[1].id) or isolated(*a))
+    origin(toy.step, ["8.2"], file)
+    assert taken == ["8.2"]
 
 
 def test_an_origin_names_the_file_and_the_versions_that_were_asked_for(toy: Any, file: Path) -> None:

@@ -105,11 +105,12 @@ def goal_list(step: Step, page: Path) -> str:
     """
     is_chapter = page in {chapter.source for chapter in step.chapters}
     places: dict[str, tuple[str, str]] = {}
-    for source in (chapter.source for chapter in step.chapters):
+    for source, notebook in ((chapter.source, chapter.notebook.stem) for chapter in step.chapters):
         chapter = "" if source == page else posixpath.relpath(source.as_posix(), page.parent.as_posix())
         for section in sections(source.read_text(encoding="utf-8")):
             number = re.match(r"\d+\.\d+[a-z]?\b", section.heading.text)
-            told = number[0] if number else section.heading.text
+            elsewhere = f" in {notebook}" if chapter else ""
+            told = number[0] if number else section.heading.text + elsewhere
             places |= dict.fromkeys(
                 (*section.asked, *section.checked), (told, f"{chapter}#{section.heading.anchor}")
             )

@@ -7,7 +7,7 @@ earlier version of the file.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ def origin(step: Step, ids: Sequence[str], path: Path, sha256: str | None = None
 
     With `sha256`, the hash of the file that was used, a file saved anew since then has no version to give.
     """
-    known = versions(step, path)
+    known = versions(step, path, ids)
     is_same = sha256 is None or sha256 == (
         hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
     )
@@ -34,16 +34,17 @@ def origin(step: Step, ids: Sequence[str], path: Path, sha256: str | None = None
     }
 
 
-def versions(step: Step, path: Path) -> dict[str, str]:
-    """Return the version of every exercise and milestone of a step in this file: a hash.
+def versions(step: Step, path: Path, ids: Collection[str] | None = None) -> dict[str, str]:
+    """Return the version of these exercises and milestones of a step in this file, else of all: a hash.
 
     It changes with whatever a check of that exercise would run: its own code and the code outside all
     exercises, but not the body of another exercise. A milestone runs the file as it is.
     """
     found = {}
-    for trio in dict.fromkeys(item.trio for item in step.items):
+    items = [item for item in step.items if ids is None or item.id in ids]
+    for trio in dict.fromkeys(item.trio for item in items):
         submission = Submission(step, trio, path)
-        for item in step.items:
+        for item in items:
             if item.trio == trio:
                 text = submission.text if isinstance(item, Milestone) else submission.isolated(item)[0]
                 found[item.id] = hashlib.sha256(text.encode("utf-8", errors="surrogateescape")).hexdigest()
@@ -60,7 +61,7 @@ class Now:
 
     def __init__(self, root: Path = COURSE_ROOT) -> None:
         self.root = root
-        self._versions: dict[tuple[str, str], dict[str, str]] = {}
+        self._versions: dict[tuple[str, str, str], dict[str, str]] = {}
 
     def has(self, rests_on: Mapping[str, Any]) -> bool:
         """Tell whether every version is still the one in the file; False where that cannot be told."""
@@ -72,10 +73,11 @@ class Now:
             return False
 
     def _version(self, file: str, item_id: str) -> str:
-        step, _ = find_item(item_id, self.root)
-        if (file, step.folder) not in self._versions:
-            self._versions[file, step.folder] = versions(step, self.root / file)
-        return self._versions[file, step.folder][item_id]
+        step, item = find_item(item_id, self.root)
+        if (file, step.folder, item.trio) not in self._versions:
+            ids = [other.id for other in step.items if other.trio == item.trio]
+            self._versions[file, step.folder, item.trio] = versions(step, self.root / file, ids)
+        return self._versions[file, step.folder, item.trio][item_id]
 
 
 def _shown(path: Path, root: Path) -> str:

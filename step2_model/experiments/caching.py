@@ -61,5 +61,7 @@ def work(rows: Mapping[str, Sequence[float]], xlabel: str, ylabel: str, log: boo
         places = range(1, len(values) + 1)
         ax.plot(places, values, color=COLORS[i], linestyle=STYLES[i], label=label)
     ax.set(xlabel=xlabel, ylabel=ylabel, yscale="symlog" if log else "linear", ylim=(0, None))
+    if not log:
+        ax.yaxis.set_major_formatter("{x:,.0f}")
     ax.legend(frameon=False, fontsize=9)
     return figure

@@ -99,7 +99,10 @@ def softness(scores: Mapping[str, Callable[[Tensor, Tensor], Tensor]], num_keys:
 def matrices(
     pictures: Mapping[str, Tensor], *, xlabel: str = "key", ylabel: str = "query", numbers: bool = False
 ) -> Figure:
-    """Draw matrices side by side, from white (0) to dark (the largest); `numbers` writes the values in."""
+    """Draw matrices side by side, from white (0) to dark (the largest); `numbers` writes the values in.
+
+    Up to six columns have room for two decimals.
+    """
     figure, axes = canvas(len(pictures), width=2.6 * len(pictures) + 0.6, height=2.9)
     for ax, (title, matrix) in zip(axes, pictures.items(), strict=True):
         ax.imshow(matrix.detach().numpy(), cmap="Blues", vmin=0, vmax=max(matrix.max().item(), 1e-9))
@@ -109,9 +112,8 @@ def matrices(
         for (t, s), value in zip(torch.cartesian_prod(*map(torch.arange, matrix.shape)), matrix.flatten()):
             if numbers:
                 dark = value > 0.6 * matrix.max()
-                ax.text(
-                    s, t, f"{value:.1f}", ha="center", va="center", fontsize=8, color="w" if dark else "k"
-                )
+                told = f"{value:.{2 if matrix.shape[1] <= 6 else 1}f}"
+                ax.text(s, t, told, ha="center", va="center", fontsize=8, color="w" if dark else "k")
     return figure
 
 

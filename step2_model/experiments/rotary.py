@@ -69,14 +69,26 @@ def losses_by_position(model: nn.Module, text: KnownText, size: int = 256) -> li
 
 
 def over_positions(losses: Mapping[str, Sequence[float]], floor: float) -> Figure:
-    """Draw losses over the position (means over 5), with the trained length and a floor marked."""
+    """Draw losses over the position, with the trained length and a floor marked.
+
+    Values are means over 5 positions, but for two on either side of where training ends: no mean joins what
+    it has seen with what it has not. The last of 24 symbols has nothing to predict, so that positions 0 to 22
+    are the trained ones.
+    """
     figure, (ax,) = canvas()
+    seen = TRAINED - 1
     for i, (label, values) in enumerate(losses.items()):
-        places = torch.arange(len(values) - 4) + 2
-        ax.plot(places, smooth(values, 5), color=COLORS[i], linestyle=STYLES[i], label=label)
-    ax.axvline(TRAINED, color="#444444", linewidth=1)
+        between = torch.tensor(values[seen - 2 : seen + 2])
+        drawn = torch.cat([smooth(values[:seen], 5), between, smooth(values[seen:], 5)])
+        ax.plot(range(2, len(drawn) + 2), drawn, color=COLORS[i], linestyle=STYLES[i], label=label)
+    ax.axvline(seen - 0.5, color="#444444", linewidth=1)
     ax.annotate(
-        " trained up to here", (TRAINED, 1.0), xycoords=("data", "axes fraction"), va="top", fontsize=9
+        "trained up to here ",
+        (seen - 0.5, 1.0),
+        xycoords=("data", "axes fraction"),
+        ha="right",
+        va="top",
+        fontsize=9,
     )
     ax.axhline(floor, color="#AAAAAA", linewidth=1)
     ax.annotate("floor", (1.0, floor), xycoords=("axes fraction", "data"), ha="right", va="top", fontsize=9)

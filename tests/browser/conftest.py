@@ -20,6 +20,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from coursekit.registry import load_step
+from coursekit.source import exercise_text
+
 ROOT = Path(__file__).resolve().parents[2]
 STEP = "step2_model"
 FLAGS = [
@@ -48,6 +51,46 @@ from coursekit.lab import __main__ as way_in
 way_in.python_with = lambda *_: sys.executable
 sys.exit(way_in.main(sys.argv[1:]))
 """
+
+KEYS = ("ArrowDown", "ArrowUp", "ArrowRight", "ArrowLeft", "Home", "End")
+# Every explorer with what it says, and the controls of which no key and no click changed a thing in it. A
+# choice that is already made does nothing: what did nothing is tried again when the others have been used.
+USE_EXPLORERS = """async keys => {
+    const paint = () => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
+    const isDead = async (explorer, control) => {
+        const before = explorer.innerHTML;
+        const isSlider = control.getAttribute('role') === 'slider';
+        control.focus();
+        for (const key of isSlider ? keys : ['Enter']) {
+            if (isSlider) control.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }));
+            else control.click();
+            await paint();
+            if (explorer.innerHTML !== before) return false;
+        }
+        return true;
+    };
+    const used = [];
+    for (const explorer of document.querySelectorAll('.course-explorer')) {
+        const controls = [...explorer.querySelectorAll('[role=slider], button')];
+        let dead = controls;
+        for (const attempt of [1, 2]) {
+            const still = [];
+            for (const control of dead) if (await isDead(explorer, control)) still.push(control);
+            dead = still;
+        }
+        used.push({ title: explorer.getAttribute('aria-label'), says: explorer.innerText,
+                    controls: controls.length,
+                    dead: dead.map(control => control.getAttribute('aria-label') ?? control.textContent) });
+    }
+    return used;
+}"""
+# Every question: each choice is answered; what came back for them.
+USE_QUESTIONS = """() => [...document.querySelectorAll('form.course-question')].map(form =>
+    [...form.querySelectorAll('input[type=radio]')].map(radio => {
+        radio.click();
+        form.querySelector('button').click();
+        return form.querySelector('[role=status]').textContent;
+    }))"""
 
 
 class Notebook:
@@ -126,6 +169,20 @@ class Notebook:
         """Return what a cell shows as text."""
         return text_of(next(cell for cell in self.cells() if cell["id"] == cell_id))
 
+    def checks(self, cells: list[dict[str, Any]]) -> list[tuple[str, str]]:
+        """Return source and text of every check cell among these."""
+        return [(c["source"], text_of(c)) for c in cells if c["source"].startswith("check(")]
+
+    def use_explorers(self, count: int) -> list[dict[str, Any]]:
+        """Use every control of each of `count` explorers; return their titles, their words, dead controls."""
+        painted = "n => document.querySelectorAll('.course-explorer').length === n"
+        self.page.wait_for_function(painted, arg=count)
+        return self.page.evaluate(USE_EXPLORERS, list(KEYS))
+
+    def use_questions(self) -> list[list[str]]:
+        """Give every answer to every question; return what is said to each."""
+        return self.page.evaluate(USE_QUESTIONS)
+
     def shown(self, cell_id: str) -> str:
         """Bring a cell into view and return what its output says on the page, once it says something."""
         self.go(cell_id)
@@ -134,6 +191,12 @@ class Notebook:
         says = "where => document.querySelector(where)?.innerText.trim()"
         self.page.wait_for_function(says, arg=output, timeout=30_000)
         return self.page.locator(output).inner_text()
+
+
+def errors_of(cells: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Return source and message of every cell that raised."""
+    raised = [(c, o) for c in cells for o in c["outputs"] if o["output_type"] == "error"]
+    return [(cell["source"], f"{output['ename']}: {output['evalue']}") for cell, output in raised]
 
 
 def text_of(cell: dict[str, Any]) -> str:
@@ -294,6 +357,22 @@ def course_copy(laboratory: Laboratory) -> Path:
 
 
 @pytest.fixture
+def write_all(course_copy: Path) -> Callable[..., dict[Path, str]]:
+    """Return what fills a step's exercise files: `write_all(step, "model", "further")`, path to text."""
+
+    def write(step_name: str, *trios: str) -> dict[Path, str]:
+        step, written = load_step(course_copy / step_name), {}
+        for trio in trios:
+            solution = (course_copy / step_name / f"{trio}_solution.py").read_text(encoding="utf-8")
+            path = course_copy / step_name / f"{trio}_exercise.py"
+            written[path] = exercise_text(solution, step, trio)
+            path.write_text(written[path], encoding="utf-8")
+        return written
+
+    return write
+
+
+@pytest.fixture
 def open_lab(laboratory: Laboratory, course_copy: Path) -> Iterator[Callable[..., Any]]:
     """Return a function that opens the copied course in a browser page: `page = open_lab(theme)`."""
     yield laboratory.open
@@ -305,6 +384,21 @@ def open_lab(laboratory: Laboratory, course_copy: Path) -> Iterator[Callable[...
 def open_tutorial(open_lab: Callable[..., Any]) -> Callable[..., Notebook]:
     """Return a function that opens the tutorial: `tutorial = open_tutorial(theme)`."""
     return lambda theme="light": Notebook(open_lab(theme))
+
+
+@pytest.fixture
+def run_notebook(open_lab: Callable[..., Any]) -> Callable[..., tuple[Notebook, list[dict[str, Any]]]]:
+    """Return what opens a notebook and runs all of it; no cell may raise: `run_notebook(path, theme)`."""
+
+    def run(path: str, theme: str) -> tuple[Notebook, list[dict[str, Any]]]:
+        page = open_lab(theme)
+        page.evaluate("path => void jupyterapp.commands.execute('docmanager:open', { path })", path)
+        notebook = Notebook(page, path)
+        cells = notebook.run_all()
+        assert errors_of(cells) == []
+        return notebook, cells
+
+    return run
 
 
 @pytest.fixture
