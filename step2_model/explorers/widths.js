@@ -77,7 +77,8 @@ export default explorer({
       const ratio = total(stepsOf(sizes, S, false)) / total(stepsOf(sizes, S, true));
       const told =
         `${grouped(sumOfAll)} multiply-adds over ${grouped(S)} positions, ${way}; ` +
-        `absorbing makes it ${fixed(ratio, 1)} times less. Colored numbers grow with the context.`;
+        `${at.absorbed ? "expanded it is" : "absorbing makes it"} ${fixed(ratio, 1)} times ` +
+        `${at.absorbed ? "more" : "less"}. Colored numbers grow with the context.`;
       tellPlace(walk, at.context, contexts.length, told);
       say(told);
     };

@@ -53,6 +53,11 @@ sys.exit(way_in.main(sys.argv[1:]))
 """
 
 KEYS = ("ArrowDown", "ArrowUp", "ArrowRight", "ArrowLeft", "Home", "End")
+# A message that is lost on its way to the kernel would let the page wait without end.
+RUN_ALL = """() => Promise.race([
+    jupyterapp.commands.execute('notebook:run-all-cells'),
+    new Promise((_, fail) => setTimeout(() => fail(new Error('Run All did not end in 10 minutes')), 600_000)),
+])"""
 # Every explorer with what it says, and the controls of which no key and no click changed a thing in it. A
 # choice that is already made does nothing: what did nothing is tried again when the others have been used.
 USE_EXPLORERS = """async keys => {
@@ -162,7 +167,7 @@ class Notebook:
         """Run every cell; return the code cells with their outputs."""
         self.page.set_default_timeout(600_000)
         self.ask("panel => jupyterapp.shell.activateById(panel.id)")
-        self.page.evaluate("() => jupyterapp.commands.execute('notebook:run-all-cells')")
+        self.page.evaluate(RUN_ALL)
         return self.cells()
 
     def text(self, cell_id: str) -> str:
