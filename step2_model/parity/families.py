@@ -93,16 +93,18 @@ def redraw(model: Any, seed: int = SEED) -> Any:
     A library's own initialization hides faults: what is 0 or 1 can be left out unseen.
     """
     generator = torch.Generator().manual_seed(seed)
+    drawn = set()
     with torch.no_grad():
-        is_tied = model.config.tie_word_embeddings
         for name, value in model.state_dict().items():
-            if is_tied and name == "lm_head.weight":
-                continue
+            if value.data_ptr() in drawn:
+                continue  # a head that is the embedding's matrix
+            drawn.add(value.data_ptr())
             draw = torch.randn(value.shape, generator=generator)
             if value.dim() == 1:
                 draw = 0.3 * draw + (0.0 if name.endswith("bias") else 1.0)
             else:
-                draw = draw * EMBEDDINGS.get(name.split(".")[1], value.shape[-1] ** -0.5)
+                known = [EMBEDDINGS[part] for part in name.split(".") if part in EMBEDDINGS]
+                draw = draw * (known[0] if known else value.shape[-1] ** -0.5)
             value.copy_(draw)
     return model.eval()
 
