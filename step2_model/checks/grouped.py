@@ -72,12 +72,14 @@ def cost_of_a_step(m: Any, rng: Any) -> Any:
 def small_grouped_attention(m: Any) -> Any:
     """Scores are 0 or large, so that a query reads one key, or shares its weight equally."""
     eye = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    for H, G, T, S in ((1, 1, 1, 1), (2, 1, 1, 1), (4, 2, 1, 1), (4, 2, 1, 2), (2, 1, 2, 2), (4, 2, 2, 3)):
+    few = ((1, 1, 1, 1), (2, 1, 1, 1), (4, 2, 1, 1), (4, 2, 1, 2), (2, 1, 2, 2), (2, 1, 3, 3), (4, 2, 2, 3))
+    for H, G, T, S in few:
         q, k = torch.zeros(1, H, T, 2), torch.zeros(1, G, S, 2)
         v = torch.arange(1.0, 1 + G * S).reshape(1, G, S, 1) ** 2
         yield {"q": q, "k": k, "v": v}, m.grouped_attention(q, k, v)
-    q = 100 * eye[[0, 1, 1, 0]].reshape(1, 4, 1, 2)
-    k, v = eye.expand(1, 2, 2, 2).clone(), torch.tensor([1.0, 2.0, 30.0, 40.0]).reshape(1, 2, 2, 1)
+    # The queries of a group differ, and so do the two heads of keys: each head reads another value.
+    q, k = 100 * eye[[0, 1, 0, 1]].reshape(1, 4, 1, 2), eye[[0, 1, 1, 0]].reshape(1, 2, 2, 2)
+    v = torch.tensor([1.0, 2.0, 30.0, 40.0]).reshape(1, 2, 2, 1)
     yield {"q": q, "k": k, "v": v}, m.grouped_attention(q, k, v)
     for may in ([[True, True], [True, True]], [[True, False], [False, True]]):
         q, k = torch.zeros(1, 2, 2, 2), torch.zeros(1, 1, 2, 2)
