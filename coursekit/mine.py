@@ -18,14 +18,11 @@ from typing import Any
 from coursekit.judging.verdict import Report, Status
 from coursekit.practice import progress
 from coursekit.practice.progress import Note, Progress, Standing
-from coursekit.practice.selection import find
 from coursekit.practice.standing import body_digest
 from coursekit.registry import Exercise, Step
 from coursekit.source import exercise_text, find_spans, read_source, split_lines
 
 STUB = "exercise {} is not written yet"
-# More exercises than this are counted, not named.
-MANY = 6
 
 
 class State(StrEnum):
@@ -80,7 +77,7 @@ class Parts:
             return None
         calls = ", ".join(f'"{item_id}"' for item_id in ids)
         has = "has changed since it" if len(ids) == 1 else "have changed since they"
-        return f"{_listed(ids)} {has} passed: the reference stands in until check({calls}) passes."
+        return f"{listed(ids)} {has} passed: the reference stands in until check({calls}) passes."
 
     def __str__(self) -> str:
         yours, total = len(self.of(State.YOURS)), len(self.all)
@@ -116,41 +113,6 @@ class Mine(ModuleType):
         from coursekit.render.parts import parts_html
 
         return {"text/plain": repr(self), "text/html": parts_html(self.__parts__)}
-
-
-def whose(mine: Any, *ids: str) -> str:
-    """Say in one line whose code computed something for which these exercises (or groups) were needed.
-
-    Without ids it speaks of the whole file. `mine` is what `learner()` returned, or any other module.
-    """
-    parts: Parts | None = getattr(mine, "__dict__", {}).get("__parts__")
-    if parts is None:
-        name = getattr(mine, "__name__", type(mine).__name__).rpartition(".")[2]
-        return "Computed by the reference." if name.endswith("_solution") else f"Computed by {name}."
-    items = [item for name in ids for item in find(name)]
-    wanted = {each for item in items for each in (item.needs if item.is_milestone else (item.id,))}
-    asked = [part for part in parts.all if part.id in wanted or not ids]
-    theirs = [part.id for part in asked if part.state is State.YOURS]
-    solved = [part.id for part in asked if part.state is State.SOLVED]
-    open_ones = [part for part in asked if part.state.is_stood_in]
-    sources = [f"your code ({_few(theirs, parts)})"] if theirs else []
-    sources += [f"code solved for you ({_few(solved, parts)})"] if solved else []
-    if not open_ones:
-        return f"Computed by {' and '.join(sources) or 'your file'}."
-    if not parts.has_stand_in:
-        return f"Computed by your file as it is saved: {_why(open_ones)}."
-    return f"Computed by {_listed([*sources, 'the reference'])}: {_why(open_ones)}."
-
-
-def named(module: Any, what: str) -> str:
-    """Return what a module's thing is called: "your GPT", "the reference GPT", or with how many parts."""
-    parts: Parts | None = getattr(module, "__dict__", {}).get("__parts__")
-    if parts is None:
-        return f"{'the reference' if module.__name__.endswith('_solution') else 'your'} {what}"
-    yours, total = len(parts.of(State.YOURS)), len(parts.all)
-    if yours == total or not parts.has_stand_in:
-        return f"your {what}"
-    return f"the {what} with {yours} of {total} parts yours" if yours else f"the reference {what}"
 
 
 def parts_of(step: Step, trio: str, path: Path, text: str, has_stand_in: bool = True) -> Parts:
@@ -230,20 +192,6 @@ def _state(note: Note, digest: str, here: str | None, is_stub: bool, is_solution
     return State.UNPASSED if note.body is None and here is None else State.CHANGED
 
 
-def _why(open_ones: Sequence[Part]) -> str:
-    """Say why these are not the learner's: the reason where there is one exercise, else their ids."""
-    if len(open_ones) == 1 and open_ones[0].state is State.CHANGED:
-        return f"{open_ones[0].id} has changed since it passed"
-    if len(open_ones) == 1 and open_ones[0].state is State.UNPASSED:
-        return f"{open_ones[0].id} has not passed yet"
-    ids = [part.id for part in open_ones]
-    are = "is" if len(ids) == 1 else "are"
-    return f"{_listed(ids) if len(ids) <= MANY else f'{len(ids)} parts'} {are} not yours yet"
-
-
-def _few(ids: Sequence[str], parts: Parts) -> str:
-    return ", ".join(ids) if len(ids) <= MANY else f"{len(ids)} of {len(parts.all)} parts"
-
-
-def _listed(words: Sequence[str]) -> str:
+def listed(words: Sequence[str]) -> str:
+    """Return words as one says them: "a, b and c"."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -11,10 +11,11 @@ from typing import Any
 from coursekit import registry
 from coursekit.cells import NoSuchName, display_sentence, file_of, is_grading, step_here
 from coursekit.loading import load
-from coursekit.mine import Mine, whose
+from coursekit.mine import Mine
 from coursekit.practice.selection import Item, WrongUsage, find
 from coursekit.registry import Step
 from coursekit.stale import watch_cells
+from coursekit.whose import whose
 
 _STUB = re.compile(r"exercise (\S+) is not written yet: (.+?) in (\S+?)\.? ")
 

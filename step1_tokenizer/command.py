@@ -20,8 +20,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from coursekit.corpora import MissingCorpus
 from coursekit.corpora.sources import NAMES, open_corpus
 from coursekit.loading import CannotLoad, load
-from coursekit.mine import whose
 from coursekit.registry import find_step
+from coursekit.whose import whose
 from step1_tokenizer import further_solution, model_solution
 from step1_tokenizer.published import NotThere, folder_of
 

@@ -51,7 +51,7 @@ class RaggedCache:
         self.lengths = torch.tensor([len(latent) for latent in latents], device=latents[0].device)
         self.latent = latents[0].new_zeros(len(latents), longest + room, latents[0].shape[-1])
         self.key = keys[0].new_zeros(len(keys), longest + room, keys[0].shape[-1])
-        for b, (latent, key) in enumerate(zip(latents, keys)):
+        for b, (latent, key) in enumerate(zip(latents, keys, strict=True)):
             self.latent[b, : len(latent)] = latent
             self.key[b, : len(key)] = key
 

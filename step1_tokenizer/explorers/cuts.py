@@ -8,7 +8,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from coursekit.mine import whose
+from coursekit.whose import whose
 from coursekit.widgets.explorer import Explorer
 from step1_tokenizer.explorers.pictures import cut_texts, shown_bytes
 from step1_tokenizer.model_solution import Pair

@@ -8,7 +8,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from coursekit.mine import whose
+from coursekit.whose import whose
 from coursekit.widgets.explorer import Explorer
 from step1_tokenizer.experiments.measure import bytes_per_token
 from step1_tokenizer.explorers.pictures import weighed

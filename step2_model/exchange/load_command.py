@@ -14,8 +14,9 @@ from typing import Any
 import torch
 
 from coursekit.loading import CannotLoad
-from coursekit.mine import whose
+from coursekit.whose import whose
 from step1_tokenizer.published import NotThere
+from step2_model import finale
 from step2_model.exchange.compare import compare
 from step2_model.exchange.greedy import continued
 from step2_model.exchange.hub import folder_of
@@ -52,7 +53,8 @@ def show(chosen: argparse.Namespace) -> None:
     model, tokenizer = load(folder, core=core, further=further)
     size = sum(parameter.numel() for parameter in model.parameters())
     module = further if type(model).__name__ == "FullTransformer" else core
-    print(f"{type(model).__name__} with {size:,} parameters from {chosen.name}. {whose(module)}")
+    made_of = finale.PARTS if type(model).__name__ == "GPT" else ()
+    print(f"{type(model).__name__} with {size:,} parameters from {chosen.name}. {whose(module, *made_of)}")
     longest = model.args.max_seq_len if hasattr(model, "args") else model.config.block_size
     ids, count = prompt_of(chosen, tokenizer), max(chosen.tokens, 0)
     if not 0 < len(ids) <= longest - count:

@@ -10,7 +10,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from coursekit.mine import whose
+from coursekit.whose import whose
 from coursekit.widgets.explorer import Explorer
 from step2_model.explorers.inside import rebuilt, tokens_of
 from step2_model.explorers.pictures import predictions_by_depth

@@ -10,7 +10,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from coursekit.mine import whose
+from coursekit.whose import whose
 from coursekit.widgets.explorer import Explorer
 from step2_model.explorers.inside import rebuilt, tokens_of
 from step2_model.explorers.pictures import weights_of_a_query

@@ -10,7 +10,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from coursekit.mine import whose
+from coursekit.whose import whose
 from coursekit.widgets.explorer import Explorer
 from step2_model.explorers.inside import check_model, tokens_of
 from step2_model.explorers.pictures import law_and_gradient

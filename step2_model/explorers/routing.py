@@ -10,7 +10,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from coursekit.mine import whose
+from coursekit.whose import whose
 from coursekit.widgets.explorer import Explorer
 from step2_model.explorers.modern_pictures import weights_and_load
 

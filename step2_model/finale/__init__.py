@@ -18,7 +18,7 @@ from torch import nn
 from coursekit.budget import Budget
 from coursekit.corpora import Corpus, TextFile, baselines, join
 from coursekit.corpora.python import python_library
-from coursekit.mine import named
+from coursekit.whose import named
 from coursekit.widgets import Table, loss_view
 from step2_model.finale import training
 from step2_model.finale.saving import save
@@ -40,6 +40,7 @@ __all__ = [
 ]
 BUDGET = Budget(seconds=180, steps=6_000, held_out_bytes=400_000)
 SHAPE = {"vocab_size": 256, "block_size": 128, "n_layer": 2, "n_head": 2, "n_embd": 128}
+PARTS = ("2.1", "2.2", "2.3", "2.4")
 GZIP = "gzip -9, one stream"
 
 
@@ -64,7 +65,7 @@ class Run:
     @property
     def name(self) -> str:
         """What the model is called, which says how much of it is the learner's."""
-        return named(self.module, "GPT")
+        return named(self.module, "GPT", *PARTS)
 
     @property
     def before(self) -> bytes:

@@ -12,8 +12,8 @@ from types import ModuleType
 from coursekit.budget import Budget
 from coursekit.corpora import MissingCorpus
 from coursekit.loading import CannotLoad, load
-from coursekit.mine import whose
 from coursekit.registry import find_step
+from coursekit.whose import whose
 from step2_model import finale, model_solution
 from step2_model.finale.device import HELP, NAMES, device_named
 from step2_model.finale.saving import FOLDER
@@ -76,7 +76,7 @@ def _learners() -> ModuleType:
 
 def _finale(module: ModuleType, chosen: argparse.Namespace, budget: Budget, device: str) -> None:
     run = finale.prepare(module, seed=chosen.seed, budget=budget, device=device)
-    print(run, whose(module), sep="\n", flush=True)
+    print(run, whose(module, *finale.PARTS), sep="\n", flush=True)
     finale.train(run)
     print(f"Measuring on {len(run.sample)} held-out files ...", flush=True)
     print(finale.compare(run), end="\n\n", flush=True)

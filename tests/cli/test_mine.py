@@ -16,9 +16,9 @@ import pytest
 
 from coursekit import check, learner
 from coursekit.loading import CannotLoad, InOneSentence
-from coursekit.mine import named, whose
 from coursekit.practice import progress
 from coursekit.stale import old_in
+from coursekit.whose import named, whose
 
 SHOUT, ECHO = 'return text.upper() + "!"', "return text + text"
 
@@ -52,6 +52,9 @@ def test_a_part_becomes_the_learners_when_its_check_passes_and_not_before(here: 
     assert whose(mine, "7.1a") == "Computed by your code (7.1a)."
     assert whose(mine, "7.1") == "Computed by your code (7.1a) and the reference: 7.1b is not yours yet."
     assert named(mine, "echo") == "the echo with 1 of 3 parts yours"
+    assert named(mine, "echo", "7.1") == "the echo with 1 of 2 parts yours"
+    assert named(mine, "echo", "7.1a") == "your echo", "it is made of nothing else"
+    assert named(mine, "echo", "7.1b") == "the reference echo"
 
 
 def test_what_passed_and_has_changed_is_stood_in_for_and_said_so_until_it_passes_again(
