@@ -101,10 +101,16 @@ SMALL_X = [[1.0, 0.0], [0.0, 1.0], [1.0, -1.0]]
 
 @cases("2.11a")
 def small_compressions(m: Any) -> Any:
-    layer, weights = small_layer(m, "MLA", 2)
-    for T in (1, 2, 3):
-        x, rope = torch.tensor([SMALL_X[:T]]), quarters(*range(T))
-        yield {"x": x, "cos": rope[0], "sin": rope[1], **weights}, layer.compress(x.clone(), rope)
+    """The last two: rows that stand at different positions, and a key of two pairs, one of them turned."""
+    rows = [torch.cat(pair) for pair in zip(quarters(0), quarters(1))]
+    pairs = [torch.tensor([[turned]]) for turned in ([0.0, 1.0], [1.0, 0.0])]
+    narrow, wide = (small_layer(m, "MLA", 2, qk_rope_head_dim=Dr) for Dr in (2, 4))
+    calls: list[Any] = [(narrow, [SMALL_X[:T]], quarters(*range(T))) for T in (1, 2, 3)]
+    calls += [(narrow, [SMALL_X[:1]] * 2, rows), (wide, [SMALL_X[2:]], pairs)]
+    for (layer, weights), numbers, rope in calls:
+        x = torch.tensor(numbers)
+        taken = {name: weight for name, weight in weights.items() if name.startswith("kv_a_")}
+        yield {"x": x, "cos": rope[0], "sin": rope[1], **taken}, layer.compress(x.clone(), tuple(rope))
 
 
 @steps("2.11a")
