@@ -187,12 +187,31 @@ def small_attentions(m: Any) -> Any:
             x, rope = torch.tensor([SMALL_X[:T]]), quarters(*range(T))
             inputs = {"x": x, "cos": rope[0], "sin": rope[1], "n_heads": n_heads, **weights}
             yield inputs, layer(x.clone(), rope)
+    yield from small_masked_attention(m)
     layer, weights = small_layer(m, "MLA", 2)
     x, rope, cache = torch.tensor([SMALL_X[1:]]), quarters(1, 2), kept_cache(m)
     latent, key = torch.tensor([[[1.0, -1.0, 0.0]]]), torch.tensor([[[0.0, 2.0]]])
     cache.append(latent.clone(), key.clone())
     inputs = {"x": x, "cos": rope[0], "sin": rope[1], "latent in the cache": latent}
     yield {**inputs, "key in the cache": key, **weights}, layer(x.clone(), rope, None, cache)
+    yield from small_attention_of_other_widths(m)
+
+
+def small_masked_attention(m: Any) -> Any:
+    """Yield a case whose mask leaves every position itself alone."""
+    layer, weights = small_layer(m, "MLA", 1)
+    x, rope, mask = torch.tensor([SMALL_X[:2]]), quarters(0, 1), torch.eye(2, dtype=torch.bool)
+    inputs = {"x": x, "cos": rope[0], "sin": rope[1], "mask": mask}
+    yield {**inputs, "n_heads": 1, **weights}, layer(x.clone(), rope, mask.clone())
+
+
+def small_attention_of_other_widths(m: Any) -> Any:
+    """Yield a case in which Dn, Dr and Dv differ, so that each root divides the scores by something else."""
+    widths = {"qk_nope_head_dim": 1, "qk_rope_head_dim": 2, "v_head_dim": 4}
+    layer, weights = small_layer(m, "MLA", 1, **widths)
+    x, rope = torch.tensor([SMALL_X[:2]]), quarters(0, 1)
+    inputs = {"x": x, "cos": rope[0], "sin": rope[1], "n_heads": 1}
+    yield {**inputs, **widths, **weights}, layer(x.clone(), rope)
 
 
 def along_latents(m: Any, rng: Any, S: int) -> Any:
