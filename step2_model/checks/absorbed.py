@@ -150,6 +150,10 @@ def small_absorbed(m: Any) -> Any:
             x, rope = torch.tensor([SMALL_X[:T]]), quarters(*range(T))
             inputs = {"x": x, "cos": rope[0], "sin": rope[1], "n_heads": n_heads, **weights}
             yield inputs, layer.attend_absorbed(x.clone(), rope)
+    layer, weights = small_layer(m, "LatentAttention", 1)
+    x, rope, mask = torch.tensor([SMALL_X[:2]]), quarters(0, 1), torch.eye(2, dtype=torch.bool)[None, None]
+    inputs = {"x": x, "cos": rope[0], "sin": rope[1], "mask": mask, "n_heads": 1, **weights}
+    yield inputs, layer.attend_absorbed(x.clone(), rope, mask)
     layer, weights = small_layer(m, "LatentAttention", 2)
     x, rope, cache = torch.tensor([SMALL_X[1:]]), quarters(1, 2), kept_cache(m)
     latent, key = torch.tensor([[[1.0, -1.0, 0.0]]]), torch.tensor([[[0.0, 2.0]]])
@@ -211,13 +215,24 @@ def ragged_decoding(m: Any, rng: Any) -> Any:
 @cases("2.12c")
 def small_requests(m: Any) -> Any:
     layer, weights = small_layer(m, "LatentAttention", 1)
-    for lengths in ((0,), (1,), (1, 1), (2, 0), (0, 2)):
+    # The last: a shorter request with a past, and numbers in the room behind it.
+    for lengths, rest in (
+        ((0,), 0.0),
+        ((1,), 0.0),
+        ((1, 1), 0.0),
+        ((2, 0), 0.0),
+        ((0, 2), 0.0),
+        ((2, 1), 1.0),
+    ):
         latents = [torch.tensor([[1.0, -1.0, 0.0], [0.0, 2.0, 1.0]])[:S] for S in lengths]
         keys = [torch.tensor([[0.0, 2.0], [1.0, 1.0]])[:S] for S in lengths]
         cache = m.RaggedCache([t.clone() for t in latents], [t.clone() for t in keys], 1)
+        for b, S in enumerate(lengths):
+            cache.latent[b, S:], cache.key[b, S:] = rest, rest
         x = torch.tensor(SMALL_X[: len(lengths)]).unsqueeze(1)
         rope = tuple(torch.cat([quarters(S)[i] for S in lengths]) for i in (0, 1))
         inputs = {"x": x, "cos": rope[0], "sin": rope[1], "latents kept": latents, "keys kept": keys}
+        inputs |= {"every number in the room behind": rest}
         yield {**inputs, **weights}, layer.decode_ragged(x.clone(), rope, cache)
 
 

@@ -10,7 +10,7 @@ from torch import nn
 from coursekit.probe import cases, check, equal, redraw
 from step2_model.checks.longer import part
 from step2_model.checks.modern import build_args
-from step2_model.checks.observe import DEEP, fix_chance
+from step2_model.checks.observe import DEEP, fill_whole, fix_chance
 
 
 @check("2.16a")
@@ -105,16 +105,18 @@ def answer(layer: Any, rng: Any, x: torch.Tensor) -> Any:
 
 @cases("2.16b")
 def small_layers(m: Any) -> Any:
-    """Outputs are shown as the sizes of the layer's parameters."""
+    """Sizes first, then what each kind makes of two positions, last a kind that is none."""
+    heads = {"d_model": 2, "n_heads": 1, "n_kv_heads": 1}
     for width in (2, 3):
-        args = build_args(m, d_model=6, intermediate_size=width)
+        args = build_args(m, **heads, intermediate_size=width)
         for kind in ("swiglu", "geglu", "standard"):
-            inputs = {"d_model": 6, "intermediate_size": width, "ffn_type": kind}
-            yield inputs, sizes_of(m.get_ffn(args, kind))
-    inputs = {
-        "d_model": 6,
-        "intermediate_size": 2,
-        "ffn_type": "relu",
-        "shown": "the error, and what it names",
-    }
-    yield inputs, refusal(m, build_args(m, d_model=6), "relu")
+            inputs = {"d_model": 2, "intermediate_size": width, "ffn_type": kind}
+            yield {**inputs, "shown": "the parameters' sizes"}, sizes_of(m.get_ffn(args, kind))
+    args, x = build_args(m, **heads, intermediate_size=2), torch.tensor([[1.0, 0.0], [1.0, 2.0]])
+    for kind in ("swiglu", "geglu", "standard"):
+        layer = m.get_ffn(args, kind)
+        weights = fill_whole(layer) if isinstance(layer, nn.Module) else {}
+        inputs = {"d_model": 2, "intermediate_size": 2, "ffn_type": kind, "shown": "layer(x)", "x": x}
+        yield {**inputs, **weights}, layer(x.clone()) if weights else sizes_of(layer)
+    inputs = {"d_model": 2, "intermediate_size": 2, "ffn_type": "relu"}
+    yield {**inputs, "shown": "the error, and what it names"}, refusal(m, args, "relu")
