@@ -110,8 +110,8 @@ def third_dimension() -> Both:
 
 @mistake("2.6a")
 def writes_all_again() -> Both:
-    """Your append writes the whole past into the storage anew, together with the new positions, also where it
-    stands there already: room is made by doubling, and every step copies everything all the same.
+    """Your append writes the whole past anew at every call, together with the new positions. The past stands
+    in the storage already: room is made by doubling, and every step copies everything all the same.
     """
 
     def all_again(self: Any, k: Tensor, v: Tensor) -> None:

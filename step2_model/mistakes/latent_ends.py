@@ -195,8 +195,8 @@ def adds_x(self: Any, x: Tensor, rope: Rope, mask: Mask = None, cache: Any = Non
 
 @mistake("2.11b")
 def no_output_projection(self: Any, x: Tensor, rope: Rope, mask: Mask = None, cache: Any = None) -> Tensor:
-    """Your attention returns the heads side by side, H · Dv wide, without o_proj, which brings them back to
-    the C features of the stream.
+    """Your attention returns the heads side by side, H · Dv wide, without o_proj. It is o_proj that brings
+    them back to the C features of the stream.
     """
     latent, key = remember(cache, *self.compress(x, rope))
     plain, v = expand(self, latent)

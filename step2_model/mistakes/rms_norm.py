@@ -143,8 +143,8 @@ def gain_twice(self: Any, x: Tensor) -> Tensor:
 
 @mistake("2.7")
 def gain_before(self: Any, x: Tensor) -> Tensor:
-    """Your gain is applied before the division, so that the root mean square is taken of the scaled
-    features, and the division undoes most of what the gain did. It comes last.
+    """Your gain is applied before the division, which undoes most of what the gain did. The root mean square
+    is then that of the scaled features; it is taken of x alone, and the gain comes last.
     """
     y = x.float() * self.weight.float()
     return (y * torch.rsqrt(mean_square(y) + self.eps)).to(x.dtype)
