@@ -113,7 +113,7 @@ def small_decoder_block(m: Any) -> Any:
     block = m.DecoderBlock(m.ModelArgs(d_model=2, norm_eps=0.0), Told(), Hundredfold())
     with torch.no_grad():
         block.post_attention_layernorm.weight.fill_(2.0)
-    parts = {"self_attn(y, rope, mask, cache)": "10 y + sum of cos + 100 · sum of mask + 1000 · len(cache)"}
+    parts = {"self_attn(y, ...)": "10 y + sum of cos + 100 sum of mask + 1000 len(cache)"}
     parts |= {"mlp(y)": "100 y", "input_layernorm": "gain 1", "post_attention_layernorm": "gain 2"}
     cache = m.KVCache()
     cache.append(torch.zeros(1, 1, 3, 2), torch.zeros(1, 1, 3, 2))
