@@ -116,7 +116,7 @@ def small_layers(m: Any) -> Any:
     for kind in ("swiglu", "geglu", "standard"):
         layer = m.get_ffn(args, kind)
         weights = fill_whole(layer) if isinstance(layer, nn.Module) else {}
-        inputs = {"d_model": 2, "intermediate_size": 2, "ffn_type": kind, "shown": "layer(x)", "x": x}
-        yield {**inputs, **weights}, layer(x.clone()) if weights else sizes_of(layer)
+        inputs = {"d_model": 2, "intermediate_size": 2, "ffn_type": kind, "shown": "layer(x)"}
+        yield {**inputs, "x": x, **weights}, layer(x.clone()) if weights else sizes_of(layer)
     inputs = {"d_model": 2, "intermediate_size": 2, "ffn_type": "relu"}
     yield {**inputs, "shown": "the error, and what it names"}, refusal(m, args, "relu")
