@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import nn
 
 from coursekit.chain import Chain
 from coursekit.probe import cases, check, equal, steps
 from step2_model.checks.modern import build_args, build_modern, fill_heads
-from step2_model.checks.observe import DEEP, fill_whole, fix_chance, gradients, parameters
+from step2_model.checks.observe import DEEP, Affine, fix_chance, gradients, parameters
 
 NONE = -100
 
@@ -86,29 +87,70 @@ def real_only(logits: Any, padding: int) -> Any:
     return [logits[0], logits[1, padding:]] if is_whole else logits
 
 
+class Reading(nn.Module):
+    """Stands for a layer: a multiple of the stream, plus the position, plus ten for each key to be read."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Any, rope: Any, mask: Any = None, cache: Any = None) -> Any:
+        # The first pair turns by 1 for each position, so that its angle is the position up to 3.
+        position = torch.atan2(rope[1][..., :1], rope[0][..., :1]).round()
+        T, past = x.shape[1], 0 if cache is None else len(cache)
+        if cache is not None:
+            cache.append(*torch.zeros(2, len(x), 1, T, 2))
+        if mask is None:
+            mask = torch.ones(T, past + T, dtype=torch.bool).tril(past)
+        return self.factor * x + position + 10 * mask.sum(dim=-1).reshape(-1, T, 1)
+
+
+def small_model(m: Any, n_layers: int, is_tied: bool) -> Any:
+    """Return a decoder over three tokens with stand-ins for its layers and its norm, and what is in it."""
+    sizes = {"d_model": 2, "n_layers": n_layers, "n_heads": 1, "n_kv_heads": 1, "attention": "gqa"}
+    sizes |= {"intermediate_size": 2, "vocab_size": 3, "max_seq_len": 4, "tie_embeddings": is_tied}
+    model = m.Transformer(m.ModelArgs(**sizes))
+    model.layers, model.norm = nn.ModuleList(map(Reading, (2.0, 3.0)[:n_layers])), Affine(10.0)
+    weights = {"embed_tokens.weight": [[0.0, 1.0], [1.0, 0.0], [1.0, 2.0]]}
+    if not is_tied:
+        weights["lm_head.weight"] = [[1.0, -1.0], [0.0, 1.0], [2.0, 0.0]]
+    with torch.no_grad():
+        for name, numbers in weights.items():
+            model.get_parameter(name).copy_(torch.tensor(numbers))
+    told: dict[str, Any] = {name: torch.tensor(numbers) for name, numbers in weights.items()}
+    told |= {} if not is_tied else {"lm_head": None}
+    told |= {f"layers[{i}](x, ...)": f"{i + 2} x + p + 10 m" for i in range(n_layers)}
+    told |= {"p": "the position, from rope", "m": "how many keys may be read, past ones too"}
+    return model, told | {"norm(x)": "10 x"}
+
+
 @cases("2.10b")
 def small_decoder(m: Any) -> Any:
-    for is_tied in (True, False):
-        for n_layers in (1, 2):
-            sizes = {"d_model": 2, "n_layers": n_layers, "n_heads": 1, "n_kv_heads": 1, "attention": "gqa"}
-            sizes |= {"intermediate_size": 2, "vocab_size": 3, "max_seq_len": 4, "tie_embeddings": is_tied}
-            model = m.Transformer(m.ModelArgs(**sizes))
-            weights = fill_whole(model)
-            for ids in ([[1]], [[1, 2]], [[1, 2, 0], [0, 0, 1]]):
-                yield {"ids": torch.tensor(ids), **sizes, **weights}, model(torch.tensor(ids)).logits
-    yield from small_calls(model, {**sizes, **weights})
+    for n_layers, numbers in ((1, [[1]]), (1, [[1, 2]]), (2, [[1]]), (2, [[1, 2], [0, 1]])):
+        (model, told), ids = small_model(m, n_layers, False), torch.tensor(numbers)
+        yield {"ids": ids, **told}, model(ids).logits
+    yield from small_calls(model, told)
+    # At the end, since code that always takes lm_head stops here.
+    (model, told), ids = small_model(m, 1, True), torch.tensor([[1]])
+    yield {"ids": ids, **told}, model(ids).logits
 
 
 def small_calls(model: Any, told: dict[str, Any]) -> Any:
-    """Yield cases with labels, with padding and with a cache."""
-    ids, padding = torch.tensor([[1, 2, 0]]), torch.tensor([1])
-    yield {"ids": ids, "labels": ids, "shown": "the loss", **told}, model(ids, ids).loss
+    """Yield cases with labels and without, with padding and with a cache."""
+    ids, padding = torch.tensor([[0, 1, 0]]), torch.tensor([1])
+    for labels in (ids, torch.tensor([[NONE, NONE, 0]])):
+        yield {"ids": ids, "labels": labels, "shown": "the loss", **told}, model(ids, labels).loss
+    out = model(ids)
+    yield {"ids": ids, "shown": "loss and aux_loss", **told}, (out.loss, out.aux_loss)
     shown = {"shown": "the logits of the last two", **told}
     yield {"ids": ids, "padding": padding, **shown}, model(ids, padding=padding).logits[:, 1:]
-    cache = model.new_cache()
-    model(ids[:, :2], cache=cache)
-    inputs = {"ids": ids[:, 2:], "cache": "holds the tokens 1 and 2", **told}
-    yield inputs, model(ids[:, 2:], cache=cache).logits
+    full, empty = model.new_cache(), model.new_cache()
+    for layer in full:
+        layer.append(*torch.zeros(2, 1, 1, 3, 2))
+    ids = torch.tensor([[2]])
+    yield {"ids": ids, "cache": "3 positions for each layer", **told}, model(ids, cache=full).logits
+    model(torch.tensor([[1, 2]]), cache=empty)
+    yield {"ids": ids, "cache": "was empty, then ids = [[1, 2]]", **told}, model(ids, cache=empty).logits
 
 
 def along_decoder(m: Any, rng: Any, has_cache: bool) -> Any:
