@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -86,17 +87,24 @@ class Room:
         rows = re.findall(rf"^(\S+) +(\S+) of {self.points} *(.*)$", told, re.MULTILINE)
         return {student: (score, note) for student, score, note in rows}
 
-    def hand_in(self, student: str, text: str | None, notebook: str | Any | None = "as released") -> None:
-        """Put a submission where nbgrader collects it."""
+    def hand_in(
+        self,
+        student: str,
+        text: str | Mapping[str, str] | None,
+        notebook: str | Any | None = "as released",
+    ) -> None:
+        """Put a submission where nbgrader collects it: the exercise file, or several by name."""
         place = self.folder / "submitted" / student / self.step
         place.mkdir(parents=True)
-        if text is not None:
-            (place / "model_exercise.py").write_text(text, encoding="utf-8")
+        files = {"model_exercise.py": text} if isinstance(text, str) else text or {}
+        for name, content in files.items():
+            (place / name).write_text(content, encoding="utf-8")
         if notebook == "as released":
-            notebook = self.released()
-        if notebook is not None:
-            text = notebook if isinstance(notebook, str) else json.dumps(notebook)
-            (place / "tutorial.ipynb").write_text(text, encoding="utf-8")
+            for path in (self.folder / "release" / self.step).glob("*.ipynb"):
+                shutil.copy(path, place)
+        elif notebook is not None:
+            told = notebook if isinstance(notebook, str) else json.dumps(notebook)
+            (place / "tutorial.ipynb").write_text(told, encoding="utf-8")
 
     def released(self) -> Any:
         return json.loads(

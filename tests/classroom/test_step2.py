@@ -12,6 +12,7 @@ from coursekit.classroom.build import build
 from coursekit.registry import find_step
 from coursekit.source import exercise_text, find_spans, solve, stub_text
 
+TRIOS = ("model", "further")
 OTHER_STYLE = {
     "MLP.forward": """
         h = self.c_fc(x)
@@ -66,6 +67,52 @@ OTHER_STYLE = {
         chosen = log_p.gather(2, labels.clamp(min=0)[..., None])[..., 0]
         return -(chosen * counted).sum() / counted.sum()
     """,
+    "rope_at": """
+        pairs = torch.arange(dim // 2, device=positions.device)
+        angles = positions.float().unsqueeze(-1) * torch.exp(-2 * math.log(theta) / dim * pairs)
+        return torch.cos(angles), torch.sin(angles)
+    """,
+    "rotate": """
+        half = x.shape[-1] // 2
+        both = torch.complex(x[..., :half].float(), x[..., half:].float())
+        both = both * torch.complex(cos, sin).unsqueeze(1)
+        return torch.cat((both.real, both.imag), dim=-1).to(x.dtype)
+    """,
+    "RMSNorm.forward": """
+        wide = x.float()
+        size = wide.norm(dim=-1, keepdim=True) / math.sqrt(x.shape[-1])
+        return (wide / (size**2 + self.eps).sqrt()).type_as(x) * self.weight
+    """,
+    "SwiGLU.forward": """
+        gate, up = self.gate_proj(x), self.up_proj(x)
+        return self.down_proj(gate * torch.sigmoid(gate) * up)
+    """,
+    "grouped_attention": """
+        B, H, T, D = q.shape
+        G, S = k.shape[1:3]
+        if mask is None:
+            mask = torch.arange(S) <= torch.arange(S - T, S)[:, None]
+        scores = torch.einsum("bgntd,bgsd->bgnts", q.view(B, G, H // G, T, D), k) / math.sqrt(D)
+        scores = scores.masked_fill(~(mask if mask.dim() == 2 else mask.unsqueeze(-3)), -math.inf)
+        return torch.einsum("bgnts,bgsd->bgntd", scores.softmax(-1), v).reshape(B, H, T, -1)
+    """,
+}
+OTHER_STYLE_FURTHER = {
+    "softmax_router": """
+        best, experts = torch.sort(logits, dim=-1, descending=True, stable=True)
+        return torch.softmax(best[:, :k].float(), dim=-1), experts[:, :k]
+    """,
+    "load_balance_loss": """
+        N, E = logits.shape
+        share = torch.bincount(experts.flatten(), minlength=E) / N
+        return E * torch.dot(share, logits.log_softmax(-1).exp().mean(0))
+    """,
+    "interleaved_to_half": """
+        width = len(weight) // n_heads
+        first = width - rope_dim
+        order = [*range(first), *range(first, width, 2), *range(first + 1, width, 2)]
+        return weight[[head * width + row for head in range(n_heads) for row in order]]
+    """,
 }
 # Right while there are as many queries as keys, which is what the partial credit is for.
 SQUARE_MASK = """
@@ -87,19 +134,26 @@ def with_bodies(text: str, bodies: Mapping[str, str]) -> str:
 
 
 @pytest.mark.slow
-def test_nothing_earns_0_the_solution_everything_in_any_style_and_a_part_its_part(new_room: Any) -> None:
+def test_nothing_earns_0_the_solutions_everything_in_any_style_and_a_part_its_part(new_room: Any) -> None:
     step = find_step("2")
-    points = sum(exercise.points for exercise in step.exercises)
-    source = step.trio_files("model")[1].read_text(encoding="utf-8")
-    solution, stub = exercise_text(source, step, "model"), stub_text(source, step, "model")
-    room = new_room(step.folder, points)
+    points = {trio: sum(e.points for e in step.exercises if e.trio == trio) for trio in TRIOS}
+    solutions, stubs = {}, {}
+    for trio in TRIOS:
+        file, solution = step.trio_files(trio)
+        source = solution.read_text(encoding="utf-8")
+        solutions[file.name] = exercise_text(source, step, trio)
+        stubs[file.name] = stub_text(source, step, trio)
+    room = new_room(step.folder, sum(points.values()))
     list(build(room.folder))
     room.run("-m", "nbgrader", "generate_assignment", step.folder)
-    part = solve(stub, solution, ["MLP.forward", "attention_scores"])
-    room.hand_in("untouched", stub)
-    room.hand_in("solution", solution)
-    room.hand_in("other-style", with_bodies(solution, OTHER_STYLE))
-    room.hand_in("part", with_bodies(part, {"apply_causal_mask": SQUARE_MASK}))
+    core, further = "model_exercise.py", "further_exercise.py"
+    part = solve(stubs[core], solutions[core], ["MLP.forward", "attention_scores"])
+    room.hand_in("untouched", stubs)
+    room.hand_in("solution", solutions)
+    room.hand_in("core-only", stubs | {core: solutions[core]})
+    styled = with_bodies(solutions[core], OTHER_STYLE)
+    room.hand_in("other-style", {core: styled, further: with_bodies(solutions[further], OTHER_STYLE_FURTHER)})
+    room.hand_in("part", stubs | {core: with_bodies(part, {"apply_causal_mask": SQUARE_MASK})})
     by_id = {exercise.id: exercise for exercise in step.exercises}
     partial = by_id["2.3b"].partial
     assert partial is not None
@@ -107,7 +161,8 @@ def test_nothing_earns_0_the_solution_everything_in_any_style_and_a_part_its_par
     scores = room.scores(room.course("grade", step.folder))
     assert {student: float(score) for student, (score, _) in scores.items()} == {
         "untouched": 0.0,
-        "solution": points,
-        "other-style": points,
+        "solution": sum(points.values()),
+        "core-only": points["model"],
+        "other-style": sum(points.values()),
         "part": earned,
     }
