@@ -200,7 +200,7 @@ def small_attentions(m: Any) -> Any:
 def small_masked_attention(m: Any) -> Any:
     """Yield a case whose mask leaves every position itself alone."""
     layer, weights = small_layer(m, "MLA", 1)
-    x, rope, mask = torch.tensor([SMALL_X[:2]]), quarters(0, 1), torch.eye(2, dtype=torch.bool)
+    x, rope, mask = torch.tensor([SMALL_X[:2]]), quarters(0, 1), torch.eye(2, dtype=torch.bool)[None, None]
     inputs = {"x": x, "cos": rope[0], "sin": rope[1], "mask": mask}
     yield {**inputs, "n_heads": 1, **weights}, layer(x.clone(), rope, mask.clone())
 
