@@ -63,7 +63,7 @@ def verdict_on(step: Any, pool: Any, solution: str, tmp_path: Path) -> Callable[
 
 
 @pytest.mark.parametrize(
-    "item_id", ["2.1", "2.2", "2.3a", "2.3b", "2.3c", "2.3d", "2.4a", "2.4b", "2.4c", "2.4d"]
+    "item_id", [exercise.id for exercise in load_step(STEP2).exercises if exercise.id != "2.4e"]
 )
 def test_right_code_in_any_style_agrees_on_every_small_case_and_some_mistake_does_not(
     step: Any, item_id: str
@@ -84,7 +84,9 @@ def test_right_code_in_any_style_agrees_on_every_small_case_and_some_mistake_doe
 def test_small_cases_are_small(step: Any) -> None:
     checks = load_marked(step, "checks")
     for item in step.exercises:
-        first = run_cases(implementation(step, item, None), item, checks)[0]
+        cases = run_cases(implementation(step, item, None), item, checks)
+        assert [case["raised"] for case in cases if "raised" in case] == [], item.id
+        first = cases[0]
         text = "\n".join(named(f"{name} = ", value) for name, value in first["inputs"].items())
         assert text.count("\n") < 12, text
         assert max(map(len, text.split("\n"))) <= 76, text

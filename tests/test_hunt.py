@@ -23,6 +23,7 @@ from coursekit.judging.wire import freeze
 from coursekit.practice import progress
 from coursekit.probe import Claim
 from coursekit.registry import Exercise, find_item, load_course
+from coursekit.workers.hunted import Stopped
 
 EXERCISES = [exercise for step in load_course() for exercise in step.exercises]
 
@@ -267,3 +268,9 @@ def test_where_no_widget_can_live_a_hunt_is_a_sentence(monkeypatch: pytest.Monke
     assert isinstance(module.hunt("2.3a"), module.StaticHunt)
     with pytest.raises(NoSuchName, match="there is no exercise"):
         module.hunt("nowhere")
+
+
+def test_what_stands_for_a_call_that_raised_is_what_any_part_of_it_shows() -> None:
+    stopped = Stopped(TypeError("too much"))
+    assert stopped.logits is stopped
+    assert (stopped.text, hasattr(stopped, "__len__")) == ("TypeError: too much", False)

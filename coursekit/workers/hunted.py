@@ -23,10 +23,18 @@ Function = Callable[..., Any]
 
 
 class Stopped:
-    """Stands for the result of a call that raised, so that the cases after it are run all the same."""
+    """Stands for the result of a call that raised, so that the cases after it are run all the same.
+
+    Any part of it (`.logits`) is itself, too.
+    """
 
     def __init__(self, error: Exception) -> None:
         self.text = f"{type(error).__name__}: {error}"
+
+    def __getattr__(self, name: str) -> Stopped:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self
 
 
 def show_mistakes(job: dict[str, Any], step: Step, item: Any, checks: Sequence[ModuleType]) -> dict[str, Any]:

@@ -216,7 +216,10 @@ def row_by_row() -> dict[str, Any]:
                     found[near if is_back else apart] = weight[apart if is_back else near]
         return found
 
-    return pair(lambda w, h, r: copied(w, h, r, False), lambda w, h, r: copied(w, h, r, True))
+    return pair(
+        lambda weight, n_heads, rope_dim: copied(weight, n_heads, rope_dim, False),
+        lambda weight, n_heads, rope_dim: copied(weight, n_heads, rope_dim, True),
+    )
 
 
 @variant("2.14a")
