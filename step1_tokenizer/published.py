@@ -59,10 +59,20 @@ def _kept(repository: str, files: Sequence[str]) -> Path:
 
 def _fetched(repository: str, files: Sequence[str]) -> Path:
     """Return the folder of files that the hub has and that lie here now."""
-    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
-
-    # Downloading tries again and again for 23 s where nothing answers. Asking is tried once.
-    for file in files:
-        get_hf_file_metadata(hf_hub_url(repository, file), timeout=PATIENCE)
-    fetched = [Path(hf_hub_download(repository, file)) for file in files]
+    fetched = [download(repository, file) for file in files]
     return fetched[0].parent
+
+
+def download(repository: str, file: str) -> Path:
+    """Return a file of the hub: as it was kept, or fetched now.
+
+    Raises EntryNotFoundError where the hub has no such file, OSError or HTTPError, within seconds, where it
+    cannot be reached or has no such repository.
+    """
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
+
+    if isinstance(kept := try_to_load_from_cache(repository, file), str):
+        return Path(kept)
+    # Downloading tries again and again for 23 s where nothing answers. Asking is tried once.
+    get_hf_file_metadata(hf_hub_url(repository, file), timeout=PATIENCE)
+    return Path(hf_hub_download(repository, file))

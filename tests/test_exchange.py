@@ -301,15 +301,15 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tokenizer: Tokenizer) -
     plain |= {f"h.{i}.attn.bias": torch.ones(1, 1, 4, 4) for i in range(3)}
     save_file(plain, folder / "model.safetensors")
 
-    def download(repository: str, file: str) -> str:
+    def download(repository: str, file: str) -> Path:
         if repository == "away":
             raise LocalEntryNotFoundError("no network")
         if repository != "gpt2" or not (folder / file).is_file():
             response = httpx.Response(404, request=httpx.Request("GET", "https://hub/"))
             raise RemoteEntryNotFoundError(file, response=response)
-        return str(folder / file)
+        return folder / file
 
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    monkeypatch.setattr("step2_model.exchange.hub.download", download)
     return folder
 
 

@@ -19,6 +19,7 @@ from huggingface_hub import constants
 from step1_tokenizer import published as module
 from step1_tokenizer.model_solution import Tokenizer, byte_characters
 from step1_tokenizer.published import NotThere, folder_of
+from step2_model.exchange import hub as models
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -193,3 +194,21 @@ def test_a_name_that_no_hub_can_have_is_told_without_asking(hub: Hub) -> None:
 def test_a_folder_is_never_looked_for_on_the_hub(hub: Hub) -> None:
     assert folder_of("runs/tokenizr") == Path("runs/tokenizr")
     assert hub.asked == []
+
+
+def test_a_model_of_the_hub_is_asked_for_once_and_needs_no_network_again(hub: Hub, published: Path) -> None:
+    (published / "config.json").write_text("{}", encoding="utf-8")
+    (published / "model.safetensors").write_bytes(b"weights")
+    folder = models.folder_of("gpt2")
+    assert {"config.json", "model.safetensors", "vocab.json"} <= {path.name for path in folder.iterdir()}
+    hub.says = 503
+    hub.asked.clear()
+    assert models.folder_of("gpt2") == folder
+    assert not {"HEAD gpt2/config.json", "HEAD gpt2/model.safetensors", "HEAD gpt2/vocab.json"} & {*hub.asked}
+    with pytest.raises(NotThere, match=r"^other is no folder on this machine, and the hub could not be"):
+        models.folder_of("other")
+    assert hub.asked[-1] == "HEAD other/config.json"
+    assert len([name for name in hub.asked if "other" in name]) == 1
+    hub.close()
+    with pytest.raises(NotThere, match=r"^other is no folder on this machine, and the hub could not be"):
+        models.folder_of("other")

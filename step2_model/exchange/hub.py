@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from step1_tokenizer.published import HUB, NotThere
+from step1_tokenizer.published import HUB, NotThere, download
 
 INDEX = "model.safetensors.index.json"
 # Files of a tokenizer; which of them there are differs from model to model.
@@ -16,11 +16,12 @@ def folder_of(name: str | Path) -> Path:
     """Return the folder of a model: one on this machine, or what the hub has under this name.
 
     What was fetched once is kept by `huggingface_hub` and needs no network again. Raises NotThere, in one
-    sentence, where it is neither.
+    sentence and within seconds, where it is neither.
     """
     folder = Path(name)
     if folder.is_dir():
         return folder
+    from httpx2 import HTTPError
     from huggingface_hub.errors import EntryNotFoundError, HFValidationError
 
     repository = str(name).removeprefix(HUB)
@@ -28,7 +29,7 @@ def folder_of(name: str | Path) -> Path:
         return fetched(repository)
     except HFValidationError:
         raise NotThere(f"a model must be a folder or a name such as gpt2, got {name}") from None
-    except (OSError, EntryNotFoundError):
+    except (OSError, HTTPError, EntryNotFoundError):
         raise NotThere(
             f"{name} is no folder on this machine, and the hub could not be reached or does not have it. "
             "With the network try again; or name a folder that holds config.json and model.safetensors"
@@ -37,19 +38,19 @@ def folder_of(name: str | Path) -> Path:
 
 def fetched(repository: str) -> Path:
     """Return the folder into which a model of the hub was fetched, with its tokenizer where it has one."""
-    from huggingface_hub import hf_hub_download
+    from httpx2 import HTTPError
     from huggingface_hub.errors import EntryNotFoundError
 
-    folder = Path(hf_hub_download(repository, "config.json")).parent
+    folder = download(repository, "config.json").parent
     try:
-        hf_hub_download(repository, "model.safetensors")
-    except EntryNotFoundError:
-        index = Path(hf_hub_download(repository, INDEX))
+        download(repository, "model.safetensors")
+    except (OSError, HTTPError, EntryNotFoundError):
+        index = download(repository, INDEX)
         for file in sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())):
-            hf_hub_download(repository, file)
+            download(repository, file)
     for file in TOKENIZER:
         try:
-            hf_hub_download(repository, file)
-        except EntryNotFoundError:
+            download(repository, file)
+        except (OSError, HTTPError, EntryNotFoundError):
             continue
     return folder
