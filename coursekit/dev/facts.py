@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from coursekit.dev.notebook import BuildError
 from coursekit.evidence import file_of
@@ -50,19 +52,25 @@ def totals(root: Path) -> str:
     return textwrap.fill(told, 110) + "\n"
 
 
+@contextmanager
+def _evidence(arguments: str, root: Path, holds: str) -> Iterator[dict[str, Any]]:
+    """Hand out a piece of evidence by its name; what it lacks in the block is told as one sentence."""
+    path = file_of(arguments.strip(), root)
+    try:
+        yield json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, LookupError, TypeError):
+        name = path.relative_to(root).as_posix()
+        raise BuildError(f"{name} must hold {holds}, got none: course evidence {path.stem}") from None
+
+
 def written(arguments: str, root: Path) -> str:
     """Return the text that a model wrote at the end of a piece of evidence, how it came about, and where.
 
     The evidence says the first two: `written = {"text": ..., "told": ...}`, in docs/evidence/NAME.json.
     """
-    path = file_of(arguments.strip(), root)
-    try:
-        made = json.loads(path.read_text(encoding="utf-8"))
+    with _evidence(arguments, root, "a written text") as made:
         text, told, machine = made["written"]["text"], made["written"]["told"], made["machine"]
         told = f"{told} ({machine['processor']}, {machine['cores']} cores, no GPU; {made['date']})"
-    except (OSError, ValueError, KeyError, TypeError):
-        name = path.relative_to(root).as_posix()
-        raise BuildError(f"{name} must hold a written text, got none: course evidence {path.stem}") from None
     return f"{textwrap.indent(text.rstrip(), '    ')}\n\n{textwrap.fill(told, 110)}\n"
 
 
@@ -71,17 +79,12 @@ def ratios(arguments: str, root: Path) -> str:
 
     The evidence holds the rows of a benchmark: `rows = [{"what": ..., "ratio": ..., "peer_name": ...}]`.
     """
-    path = file_of(arguments.strip(), root)
-    try:
-        made = json.loads(path.read_text(encoding="utf-8"))
+    with _evidence(arguments, root, "rows of ratios") as made:
         lines = [f"| {row['what']} | {row['peer_name']} | {row['ratio']:.3g} |" for row in made["rows"]]
         machine = made["machine"]
         told = f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}; {made['date']}"
-    except (OSError, ValueError, KeyError, TypeError):
-        name = path.relative_to(root).as_posix()
-        raise BuildError(f"{name} must hold rows of ratios, got none: course evidence {path.stem}") from None
-    table = "\n".join(["| What | Against | Times as fast |", "|---|---|--:|", *lines])
-    return f"{table}\n\n`{made['command']}`: {told}. Above 1, this course is faster.\n"
+        told = f"`{made['command']}`: {told}. Above 1, this course is faster."
+    return "\n".join(["| What | Against | Times as fast |", "|---|---|--:|", *lines]) + f"\n\n{told}\n"
 
 
 def variants(arguments: str, root: Path) -> str:
@@ -90,19 +93,15 @@ def variants(arguments: str, root: Path) -> str:
     The evidence holds `seeds`, `results = [{"variant": ..., "seed": ..., "parameters": ..., "steps": ...,
     "held_out": nats}]` and `spread`, the largest difference between two seeds of one variant.
     """
-    path = file_of(arguments.strip(), root)
-    try:
-        made = json.loads(path.read_text(encoding="utf-8"))
+    with _evidence(arguments, root, "results of variants") as made:
         rows: dict[str, list[str]] = {}
         for one in made["results"]:
             row = rows.setdefault(one["variant"], [one["variant"], f"{one['parameters']:,}"])
             row.append(f"{one['held_out']:.3f}")
         head = ["", "Parameters", *(f"Seed {seed}" for seed in made["seeds"])]
-        told = f"Held-out loss in nats per byte after {one['steps']:,} steps. The seeds of a variant differ "
+        steps = made["results"][0]["steps"]
+        told = f"Held-out loss in nats per byte after {steps:,} steps. The seeds of a variant differ "
         told += f"by {made['spread']:.3f} at most. Computed by `{made['command']}`."
-    except (OSError, ValueError, KeyError, TypeError):
-        name = path.relative_to(root).as_posix()
-        raise BuildError(f"{name} must hold results of variants: course evidence {path.stem}") from None
     table = [head, ["---", *["--:"] * (len(head) - 1)], *rows.values()]
     lines = "\n".join(f"| {' | '.join(row)} |" for row in table)
     return f"{lines}\n\n{textwrap.fill(told, 110)}\n"

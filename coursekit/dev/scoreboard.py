@@ -52,9 +52,8 @@ def markdown(audits: Sequence[tuple[Step, Audit]], kept: Mapping[str, Sequence[s
     for step, audit in audits:
         fresh = {row.id: _cells(row) for row in audit.rows}
         rows = {item.id: fresh.get(item.id) or (kept or {})[item.id] for item in step.items}
-        counted = [[int(cell.split(" of ")[0]) for cell in rows[e.id][2:5]] for e in step.exercises]
-        possible = [[int(cell.split(" of ")[1]) for cell in rows[e.id][2:5]] for e in step.exercises]
-        sums = [f"{sum(a)} of {sum(b)}" for a, b in zip(zip(*counted), zip(*possible))]
+        counts = [[map(int, cell.split(" of ")) for cell in rows[e.id][2:5]] for e in step.exercises]
+        sums = [" of ".join(str(sum(numbers)) for numbers in zip(*column)) for column in zip(*counts)]
         lines = [f"## Step {step.number}: {step.title}", ""]
         lines += ["| " + " | ".join(NAMES) + " |", "|---|---|---:|---:|---:|---:|"]
         lines += ["| " + " | ".join(cells) + " |" for cells in rows.values()]

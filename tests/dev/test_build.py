@@ -222,6 +222,9 @@ def test_a_page_shows_what_a_piece_of_evidence_compared(course: Any) -> None:
         for name, seed, held_out in (("old", 0, 2.0), ("old", 1, 2.0625), ("new", 0, 1.5), ("new", 1, 1.4))
     ]
     made = {"command": "course evidence toy", "seeds": [0, 1], "spread": 0.1, "results": results}
+    course.write("docs/evidence/toy.json", json.dumps(made | {"results": []}))
+    with pytest.raises(BuildError, match=r"docs/evidence/toy.json must hold results of variants"):
+        course.build()
     course.write("docs/evidence/toy.json", json.dumps(made))
     course.build()
     text = course.read("README.md")
