@@ -1,1 +1,1 @@
-"""Step 3: how a model learns from text. Nothing stands here yet; README.md says what will."""
+"""Step 3: how a model learns from text, from documents on disk to checkpoints that a run goes on from."""
