@@ -1,8 +1,10 @@
 """Token ids on disk as one long stream: files of equal size, mapped into memory, with an index.
 
-index.json        counts, the tokenizer's fingerprint, where the text came from
-documents.bin     where each document begins: tokens and bytes before it, pairs of 8-byte integers
-tokens-00000.bin  the ids, 2 or 4 bytes each, little-endian, each document followed by its end token
+| file | what it holds |
+|---|---|
+| `index.json` | counts, the tokenizer's fingerprint, where the text came from |
+| `documents.bin` | where each document begins: tokens and bytes before it, pairs of 8-byte integers |
+| `tokens-00000.bin`, ... | ids of 2 or 4 bytes, little-endian, each document followed by its end token |
 """
 
 from __future__ import annotations
