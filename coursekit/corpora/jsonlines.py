@@ -66,7 +66,5 @@ def _text_of(row: dict[str, object], field: str) -> str:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
-        raise _Wrong(
-            f"the field {field!r} must be text that UTF-8 can write, got half of a surrogate pair"
-        ) from None
+        raise _Wrong(f"the field {field!r} must be text for UTF-8, got half of a surrogate pair") from None
     return text

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from coursekit.corpora.shard_index import FORMAT, INDEX
+from coursekit.corpora import MissingCorpus
+from coursekit.corpora.shard_index import FORMAT
 from coursekit.corpora.shards import SHARD_TOKENS, Shards, fingerprint, write_shards
 from coursekit.corpora.sources import documents, is_endless, state_of
 from coursekit.corpora.splits import Side
@@ -47,7 +48,7 @@ def prepare(
         raise ValueError(f"limit must be given for {name}, which has no end, got None")
     meta = {"corpus": name, "split": split, "seed": seed, "limit": limit}
     folder = Path(root) / folder_name(meta, encoding, shard_tokens)
-    if (folder / INDEX).is_file():
+    if folder.exists():
         return Shards.open(folder, encoding.tokenizer)
     texts = documents(name, split, seed=seed, limit=limit)
     try:
@@ -62,10 +63,12 @@ def prepare(
             shard_tokens=shard_tokens,
             progress=progress,
         )
-    except OSError:
-        if (folder / INDEX).is_file():  # another process was first
+    except OSError as error:
+        if folder.exists():  # another process was first
             return Shards.open(folder, encoding.tokenizer)
-        raise
+        why = error.strerror or error
+        way_out = "make room, name another folder, or set a limit"
+        raise MissingCorpus(f"{folder} must be writable with room for the tokens: {why}; {way_out}") from None
 
 
 def folder_name(meta: dict[str, Any], encoding: Encoding, shard_tokens: int) -> str:

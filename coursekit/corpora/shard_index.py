@@ -17,6 +17,7 @@ FORMAT = 1
 INDEX = "index.json"
 # Two numbers for each document and one more pair for the end: tokens and bytes of text before it.
 DOCUMENTS = "documents.bin"
+LARGEST_VOCABULARY = 2**32
 OFFSET = np.dtype("<i8")
 WAY_OUT = "delete the folder, and it is written anew"
 
@@ -70,8 +71,8 @@ def shard_name(shard: int) -> str:
 
 def dtype_for(vocab_size: int) -> np.dtype[Any]:
     """Return the smallest type that holds every id: 2 bytes up to 65,536 tokens, 4 above; little-endian."""
-    if not 1 <= vocab_size <= 2**31:
-        raise ValueError(f"vocab_size must be from 1 to {2**31:,}, got {vocab_size:,}")
+    if not 1 <= vocab_size <= LARGEST_VOCABULARY:
+        raise ValueError(f"vocab_size must be from 1 to {LARGEST_VOCABULARY:,}, got {vocab_size:,}")
     return np.dtype("<u2" if vocab_size <= 2**16 else "<u4")
 
 
@@ -133,8 +134,10 @@ def _is_consistent(index: Index) -> bool:
     counts = (index.vocab_size, index.shard_tokens, index.num_tokens, index.num_documents, index.num_bytes)
     if not all(isinstance(count, int) and count > 0 for count in counts):
         return False
-    if index.dtype != dtype_for(index.vocab_size).str or not isinstance(index.end_of_text, int):
+    if index.vocab_size > LARGEST_VOCABULARY or index.dtype != dtype_for(index.vocab_size).str:
         return False
     shards = -(-index.num_tokens // index.shard_tokens)
     each = index.shard_documents
-    return isinstance(each, list) and len(each) == shards and sum(each) == index.num_documents
+    if not isinstance(each, list) or not all(isinstance(count, int) for count in each):
+        return False
+    return len(each) == shards and sum(each) == index.num_documents

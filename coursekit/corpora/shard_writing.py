@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -132,13 +132,13 @@ def _sync(file: BinaryIO) -> None:
 def _whole_or_nothing(folder: Path) -> Iterator[Path]:
     """Yield a folder beside `folder` that takes its name at the end; after an exception it is taken away."""
     if folder.exists():
-        raise ValueError(f"a folder to write shards to must not be there yet, got {folder}")
+        raise FileExistsError(f"a folder to write shards to must not be there yet, got {folder}")
     folder.parent.mkdir(parents=True, exist_ok=True)
     _sweep(folder)
-    draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=_prefix(folder)))
+    draft = folder.parent / f"{_prefix(folder)}{uuid.uuid4().hex}"
+    draft.mkdir()
     try:
         yield draft
-        draft.chmod(0o755)
         draft.rename(folder)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)

@@ -51,7 +51,7 @@ def write_shards(
     Whenever it is interrupted, `folder` is either whole or not there. `encode` returns the ids of one text,
     as a list or an array; `tokenizer` is a `fingerprint` of what it depends on; `progress` is called with
     the documents and the tokens so far, after each document. Raises ValueError for an id outside the
-    vocabulary, for no documents, and for a folder that is there already.
+    vocabulary and for no documents, FileExistsError for a folder that is there already.
     """
     write_folder(Path(folder), documents, encode, end_of_text, vocab_size, tokenizer,
                  dict(meta or {}), shard_tokens, progress)  # fmt: skip
@@ -81,7 +81,10 @@ class Shards:
         Raises BrokenShards, in one sentence, for a folder that is not whole or another tokenizer's.
         """
         index = read_index(Path(folder), tokenizer)
-        shards = cls(Path(folder), index)
+        try:
+            shards = cls(Path(folder), index)
+        except OSError as error:
+            raise BrokenShards(f"{folder} must be readable, got: {error.strerror or error}") from None
         ends = shards._before[0].tolist(), shards._before[-1].tolist()
         if ends != ([0, 0], [index.num_tokens, index.num_bytes]):
             path = shards.folder / DOCUMENTS
@@ -89,7 +92,7 @@ class Shards:
         return shards
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Shards.open, (self.folder,)
+        return Shards.open, (self.folder.absolute(),)
 
     def __len__(self) -> int:
         return self.index.num_tokens
