@@ -131,8 +131,10 @@ def _parsed(folder: Path) -> Index:
 
 def _is_consistent(index: Index) -> bool:
     """Return whether an index can be true: counts of the right type that add up."""
-    counts = (index.vocab_size, index.shard_tokens, index.num_tokens, index.num_documents, index.num_bytes)
+    counts = (index.vocab_size, index.shard_tokens, index.num_tokens, index.num_documents)
     if not all(isinstance(count, int) and count > 0 for count in counts):
+        return False
+    if not isinstance(index.num_bytes, int):
         return False
     if index.vocab_size > LARGEST_VOCABULARY or index.dtype != dtype_for(index.vocab_size).str:
         return False
