@@ -46,13 +46,20 @@ class _Story:
             self.request()
         self.wish(is_request)
         self.trouble(is_request)
-        self.journey()
-        self.arrival()
-        self.outcome()
-        self.night()
-        if is_request:
-            self.say(END)
-        self.dialogue()
+        outcome = self.choose(self.words.journey)
+        if outcome == " So":
+            self.journey()
+            self.arrival()
+            outcome = self.choose(self.words.outcome)
+        self.outcome(is_good=outcome == " Now")
+        turn = self.choose(self.words.last_ending if is_request else self.words.ending)
+        if turn == " At":
+            self.night()
+            if is_request:
+                self.say(END)
+        if is_request or turn == " At":
+            turn = self.choose(self.words.first_turn)
+        self.dialogue(turn)
 
     def request(self) -> None:
         """The user asks for a story about two people and a thing."""
@@ -114,7 +121,6 @@ class _Story:
 
     def journey(self) -> None:
         """So Ada went to the barn with Cleo. On the way, Ada found a blue drum on the hill. Then ..."""
-        self.say(" So")
         self.name(self.hero)
         self.say(" went to the")
         self.recall(self.words.place, self.place)
@@ -165,11 +171,9 @@ class _Story:
         if not self.is_friend_there:
             hardship, tool = self.world.hardships[self.words.where_of[self.place].strip()]
             self.say(f" it was {hardship}, so")
-            self.one_of("who", self.party)
-            self.say(f" got a {tool} from")
-            helper = self.new_person()
-            self.say(".")
-            self.ask(f"Who had a {tool}?", self.words.name, helper)
+            who = self.one_of("who", self.party)
+            self.say(f" got a {tool}.")
+            self.ask(f"Who got a {tool}?", self.words.name, who)
             return
         self.name(self.friend)
         if self.damage:
@@ -192,9 +196,8 @@ class _Story:
             self.ask(f"Who had to{deed}?", self.words.name, who)
         self.say(".")
 
-    def outcome(self) -> None:
+    def outcome(self, is_good: bool) -> None:
         """Soon Ada could ride the bike with Ben. Ada was happy. Or: Yet the bike was too old. Ada was sad."""
-        is_good = self.choose(self.words.outcome) == " Soon"
         if is_good:
             self.name(self.hero)
             self.say(f" could{self.words.verb_of[self.wanted]} the")
@@ -217,8 +220,8 @@ class _Story:
 
     def night(self) -> None:
         """At night, Ben put the bike under the stairs."""
-        self.choose(self.words.end)
-        who = self.one_of("who", dict.fromkeys([*self.party, self.friend]))
+        self.say(" night,")
+        who = self.one_of("who", [*self.party, self.friend])
         self.say(" put the")
         self.thing(self.wanted)
         place = self.new_place()
@@ -226,19 +229,20 @@ class _Story:
         self.ask(f"Who put away the{self.wanted}?", self.words.name, who)
         self.ask(f"Where is the{self.wanted}?", self.words.answer, self.words.as_answer(place))
 
-    def dialogue(self) -> None:
+    def dialogue(self, turn: str) -> None:
         """The user asks about the story, up to so many times, and each time something else."""
-        turns = self.words.first_turn
-        for _ in range(self.world.num_questions):
-            if self.choose(turns) == "\n":
-                return
-            turns = self.words.next_turn
+        num_asked = 0
+        while turn != "\n":
             question = self.choose(among("question", *self.questions))
             before, options, true = self.questions.pop(question)
             self.say(f" {ASSISTANT}{before}")
             self.recall(options, true, is_answer=True)
             self.say(f".{END}")
-        self.say("\n")
+            num_asked += 1
+            if num_asked == self.world.num_questions:
+                self.say("\n")
+                return
+            turn = self.choose(self.words.next_turn)
 
     def ask(self, question: str, options: Options, true: str) -> None:
         """Note what can be asked at the end, what stands before the answer, and the answer."""
@@ -256,9 +260,8 @@ class _Story:
         return self.things[-1]
 
     def another_thing(self) -> str:
-        """A thing of some color; the color is not spoken of again."""
+        """Choose a thing of which there was no word yet: a drum."""
         self.say(" a")
-        self.choose(self.words.color)
         return self.new_thing()
 
     def new_place(self) -> str:
@@ -278,7 +281,7 @@ class _Story:
 
     def one_of(self, kind: str, known: Iterable[str]) -> str:
         """Choose one of those who are known; where there is only one, that is no choice."""
-        texts = tuple(known)
+        texts = tuple(dict.fromkeys(known))
         if len(texts) > 1:
             return self.choose(among(kind, *texts))
         self.recall(self.words.thing if kind == "thing" else self.words.name, texts[0])
