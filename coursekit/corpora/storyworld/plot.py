@@ -8,15 +8,14 @@ recalled again and again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from coursekit.corpora.storyworld.lexicon import ASSISTANT, END, USER, among, article, lexicon
-from coursekit.corpora.storyworld.telling import Options, Oracle
+from coursekit.corpora.storyworld.lexicon import ASSISTANT, END, USER, among
+from coursekit.corpora.storyworld.memory import Telling
+from coursekit.corpora.storyworld.telling import Oracle
 from coursekit.corpora.storyworld.world import World
 
 
-class _Story:
-    """The state of a story, and its steps in their order. Words carry the space in front of them."""
+class _Story(Telling):
+    """The steps of a story, in their order."""
 
     hero: str
     friend: str
@@ -26,18 +25,6 @@ class _Story:
     damage = ""
     # Whether the friend is at that place, with the thing or with what mends it.
     is_friend_there = True
-
-    def __init__(self, oracle: Oracle, world: World) -> None:
-        self.world = world
-        self.words = lexicon(world)
-        self.say, self.choose, self.recall = oracle.say, oracle.choose, oracle.recall
-        # What this story has used up, who is on the way, who holds what, and what can be asked at the end.
-        self.names: list[str] = []
-        self.things: list[str] = []
-        self.visited: list[str] = []
-        self.party: list[str] = []
-        self.holders: dict[str, str] = {}
-        self.questions: dict[str, tuple[str, Options, str]] = {}
 
     def tell(self) -> None:
         """Tell the whole document."""
@@ -117,7 +104,8 @@ class _Story:
             self.ask(f"Who had{fate} the{self.wanted}?", self.words.name, self.friend)
         self.place = self.new_place()
         self.say(".")
-        self.ask(f"Where did{self.hero} go?", self.words.answer, self.words.as_answer(self.place))
+        there = self.friend if self.damage else f" the{self.wanted}"
+        self.ask(f"Where was{there}?", self.words.answer, self.words.as_answer(self.place))
 
     def journey(self) -> None:
         """So Ada went to the barn with Cleo. On the way, Ada found a blue drum on the hill. Then ..."""
@@ -243,49 +231,6 @@ class _Story:
                 self.say("\n")
                 return
             turn = self.choose(self.words.next_turn)
-
-    def ask(self, question: str, options: Options, true: str) -> None:
-        """Note what can be asked at the end, what stands before the answer, and the answer."""
-        before = {"thing": article(true).title(), "color": " It is"}.get(options.kind, "")
-        self.questions[f" {question}"] = (before, options, true)
-
-    def new_person(self) -> str:
-        """Choose somebody of whom there was no word yet."""
-        self.names.append(self.choose(self.words.name, self.names))
-        return self.names[-1]
-
-    def new_thing(self) -> str:
-        """Choose a thing of which there was no word yet."""
-        self.things.append(self.choose(self.words.thing, self.things))
-        return self.things[-1]
-
-    def another_thing(self) -> str:
-        """Choose a thing of which there was no word yet: a drum."""
-        self.say(" a")
-        return self.new_thing()
-
-    def new_place(self) -> str:
-        """Choose a place where nothing has happened yet: under the bridge."""
-        where = self.choose(self.words.where)
-        self.say(" the")
-        self.visited.append(self.choose(self.words.places[where], self.visited))
-        return self.visited[-1]
-
-    def name(self, person: str) -> None:
-        """Name somebody who is known."""
-        self.recall(self.words.name, person)
-
-    def thing(self, thing: str) -> None:
-        """Name a thing that is known."""
-        self.recall(self.words.thing, thing)
-
-    def one_of(self, kind: str, known: Iterable[str]) -> str:
-        """Choose one of those who are known; where there is only one, that is no choice."""
-        texts = tuple(dict.fromkeys(known))
-        if len(texts) > 1:
-            return self.choose(among(kind, *texts))
-        self.recall(self.words.thing if kind == "thing" else self.words.name, texts[0])
-        return texts[0]
 
 
 def tell(oracle: Oracle, world: World) -> None:
