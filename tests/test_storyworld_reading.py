@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import random
 import re
+from collections import Counter
 
 import pytest
 
@@ -133,6 +135,24 @@ def test_where_a_text_breaks_says_what_could_stand_there() -> None:
     assert reading.broken_at == len("One day, Ada wanted to")
     assert " ride" in reading.expected
     assert " fly" not in reading.expected
+
+
+def test_no_mixture_of_stories_stops_the_reader() -> None:
+    rng = random.Random(1)
+    verdicts: Counter[str] = Counter()
+    for number in range(400):
+        words = story(number, seed=7).split(" ")
+        others = story(number, seed=8).split(" ")
+        for _ in range(rng.randrange(1, 4)):
+            at = rng.randrange(min(len(words), len(others)))
+            words[at] = others[at]
+        reading = read(" ".join(words))
+        assert (reading.broken_at is None) == (reading.is_grammatical or reading.is_partial)
+        assert (reading.log_prob > -math.inf) == (reading.is_grammatical and reading.is_true)
+        verdicts[
+            "true" if reading.log_prob > -math.inf else "false" if reading.is_grammatical else "broken"
+        ] += 1
+    assert min(verdicts[verdict] for verdict in ("true", "false", "broken")) >= 3, verdicts
 
 
 @pytest.mark.parametrize("text", ["", "x", "\n", END, USER, "äöü", TOLD[5:], TOLD + TOLD, "One day, Ada"])

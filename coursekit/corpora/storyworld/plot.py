@@ -108,7 +108,7 @@ class _Story(Telling):
         self.ask(f"Where was{there}?", self.words.answer, self.words.as_answer(self.place))
 
     def journey(self) -> None:
-        """So Ada went to the barn with Cleo. On the way, Ada found a blue drum on the hill. Then ..."""
+        """So Ada went to the barn with Carl. On the way, Carl found a drum on the hill. Then ... There,"""
         self.name(self.hero)
         self.say(" went to the")
         self.recall(self.words.place, self.place)
@@ -155,7 +155,7 @@ class _Story(Telling):
         self.say(".")
 
     def arrival(self) -> None:
-        """What is hard at the place, or what the friend there wants."""
+        """There, it was dark, so Ada got a lamp. Or: There, Ben got the drum from Carl."""
         if not self.is_friend_there:
             hardship, tool = self.world.hardships[self.words.where_of[self.place].strip()]
             self.say(f" it was {hardship}, so")
@@ -185,7 +185,7 @@ class _Story(Telling):
         self.say(".")
 
     def outcome(self, is_good: bool) -> None:
-        """Soon Ada could ride the bike with Ben. Ada was happy. Or: Yet the bike was too old. Ada was sad."""
+        """Now Ada could ride the bike with Ben. Ada was happy. Or: Yet Ada could not ... Ada was sad."""
         if is_good:
             self.name(self.hero)
             self.say(f" could{self.words.verb_of[self.wanted]} the")
@@ -207,7 +207,7 @@ class _Story(Telling):
         self.say(".")
 
     def night(self) -> None:
-        """At night, Ben put the bike under the stairs."""
+        """At night, Ben put the bike under the bed."""
         self.say(" night,")
         who = self.one_of("who", [*self.party, self.friend])
         self.say(" put the")
