@@ -50,11 +50,15 @@ class Bigrams(nn.Module):
 
 
 class Descent:
-    """Plain gradient descent with the calls of torch's optimizers; theirs import for seconds at first use."""
+    """Plain gradient descent with the calls of torch's optimizers, which import for seconds at first use.
+
+    `steps` counts its steps.
+    """
 
     def __init__(self, parameters: Iterable[nn.Parameter], lr: float) -> None:
-        self.param_groups = [{"params": list(parameters), "lr": lr}]
+        self.param_groups: list[dict[str, Any]] = [{"params": list(parameters), "lr": lr}]
         self.state: dict[Any, Any] = {}
+        self.steps = 0
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         for parameter in self.param_groups[0]["params"]:
@@ -64,6 +68,7 @@ class Descent:
                 parameter.grad.zero_()
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        self.steps += 1
         loss = None if closure is None else closure()
         with torch.no_grad():
             for parameter in self.param_groups[0]["params"]:
@@ -87,14 +92,16 @@ class Generators:
     def __init__(self) -> None:
         self.states = _states()
 
-    def moved(self) -> list[str]:
-        return [name for name, state in _states().items() if state != self.states[name]]
+    def moved(self) -> str:
+        moved = [name for name, state in _states().items() if state != self.states[name]]
+        return ", ".join(moved) or "none"
 
 
 def _states() -> dict[str, str]:
+    numpy_state: Any = np.random.get_state()
     return {
         "random": repr(random.getstate()),
-        "numpy.random": str(np.random.get_state()[2]) + _digest(np.random.get_state()[1]),
+        "numpy.random": str(numpy_state[2]) + _digest(numpy_state[1]),
         "torch": _digest(torch.get_rng_state().numpy()),
     }
 
@@ -117,3 +124,8 @@ def another_process() -> Iterator[None]:
 def _has_text(value: Any) -> bool:
     inside = isinstance(value, tuple | frozenset) and any(_has_text(item) for item in value)
     return inside or isinstance(value, str | bytes)
+
+
+def is_stopped(value: Any) -> bool:
+    """Tell whether a value stands for a call that raised, as it does in the small cases of a hunt."""
+    return type(value).__name__ == "Stopped"

@@ -48,8 +48,9 @@ def first_place_never(stream: Tensor, block_size: int, batch_size: int, seed: in
 
 @mistake("3.2")
 def wraps_around(stream: Tensor, block_size: int, batch_size: int, seed: int, step: int) -> Tensor:
-    """Your blocks may begin where none fits: those go on at the beginning of the stream, as if its last
-    document were followed by its first. Draw among len(stream) - block_size + 1 places.
+    """Your blocks wrap around: those that begin where none fits go on with the first ids of the stream. Its
+    last document would be followed by its first, which is none of its text. Draw among len(stream) -
+    block_size + 1 places.
     """
     draw = random.Random(f"{seed}/{step}")
     starts = torch.tensor([[draw.randrange(len(stream))] for _ in range(batch_size)])

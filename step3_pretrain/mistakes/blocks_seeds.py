@@ -20,8 +20,8 @@ def drawn_by(draw: random.Random, stream: Tensor, block_size: int, batch_size: i
 
 @mistake("3.2")
 def seed_plus_step(stream: Tensor, block_size: int, batch_size: int, seed: int, step: int) -> Tensor:
-    """Your generator is seeded with seed + step: seed 1 draws at step 0 what seed 0 draws at step 1. Runs with
-    other seeds see the same batches, one step later, and their difference says nothing.
+    """Your generator is seeded with seed + step: seed 1 draws at step 0 what seed 0 draws at step 1. Runs
+    with other seeds see the same batches, one step later, and their difference says nothing.
     """
     return drawn_by(random.Random(seed + step), stream, block_size, batch_size)
 
@@ -36,24 +36,24 @@ def thousand_steps(stream: Tensor, block_size: int, batch_size: int, seed: int, 
 
 @mistake("3.2")
 def product(stream: Tensor, block_size: int, batch_size: int, seed: int, step: int) -> Tensor:
-    """Your generator is seeded with a product of seed and step: seed 0 draws the same batch at every step, and
-    2 · 3 is 1 · 6.
+    """Your generator is seeded with a product of seed and step: seed 0 draws the same batch at every step,
+    and 2 · 3 is 1 · 6.
     """
     return drawn_by(random.Random(seed * step), stream, block_size, batch_size)
 
 
 @mistake("3.2")
 def written_together(stream: Tensor, block_size: int, batch_size: int, seed: int, step: int) -> Tensor:
-    """Your generator is seeded with both numbers written one behind the other: seed 1 at step 11 and seed 11
-    at step 1 are both "111". Put something between them.
+    """Your generator is seeded with both numbers written one behind the other. Seed 1 at step 11 and seed 11
+    at step 1 are both "111": put something between them.
     """
     return drawn_by(random.Random(f"{seed}{step}"), stream, block_size, batch_size)
 
 
 @mistake("3.2")
 def shifted_seed(stream: Tensor, block_size: int, batch_size: int, seed: int, step: int) -> Tensor:
-    """Your generator forgets the seed: it is shifted by 32 bits, and `torch.Generator` keeps only the lower 32
-    of what it is seeded with. All seeds draw the same batches.
+    """Your generator forgets the seed, which is shifted by 32 bits. `torch.Generator` keeps only the lower 32
+    of what it is seeded with: all seeds draw the same batches.
     """
     draw = torch.Generator().manual_seed((seed << 32) | step)
     starts = torch.randint(len(stream) - block_size + 1, (batch_size, 1), generator=draw)
