@@ -228,9 +228,11 @@ class Trial:
 
 
 def _spread(want: Run, run: Run) -> float:
-    """Return how far a run of right code is from the trusted one, over the claims that come close by rounding.
+    """Return how far a run of right code is from the trusted one, over the claims that come close by
+    rounding.
 
-    Draws that follow a law are anywhere within its threshold, by chance: there is nothing to stay away from.
+    Draws that follow a law are anywhere within its threshold, by chance: there is nothing to stay away
+    from.
     """
     is_whole = run_distance(want, run) != math.inf
     pairs = [(w, g) for w, g in zip(want.claims, run.claims) if not _follows_law(w, g)]
