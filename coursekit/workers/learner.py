@@ -147,7 +147,7 @@ def tell_exception(error: BaseException, sources: Mapping[str, Source], stage: s
         if source is None:
             continue
         own = source.learner_line(number)
-        # In a milestone the innermost frame may stand in the file of a step below, which has lines of its own.
+        # In a milestone the innermost frame may stand in the file of a step below, with other lines.
         line = own if own is not None and filename == main else line
         place = "given by the course" if own is None else f"line {own}"
         told.append(f"{_told_name(filename, main)}, {place}, in {function}")
