@@ -7,7 +7,7 @@ from __future__ import annotations
 import builtins
 import contextlib
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -67,14 +67,27 @@ class Descent:
             else:
                 parameter.grad.zero_()
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+    def step(self) -> None:
         self.steps += 1
-        loss = None if closure is None else closure()
         with torch.no_grad():
             for parameter in self.param_groups[0]["params"]:
                 if parameter.grad is not None:
                     parameter -= self.param_groups[0]["lr"] * parameter.grad
-        return loss
+
+
+class ByHand(Descent):
+    """An optimizer that takes the implementation's own steps of AdamW."""
+
+    def __init__(self, m: Any, parameters: Iterable[nn.Parameter], lr: float) -> None:
+        super().__init__(parameters, lr)
+        self.m = m
+
+    def step(self) -> None:
+        with torch.no_grad():
+            for number, parameter in enumerate(self.param_groups[0]["params"]):
+                if parameter.grad is not None:
+                    state = self.state.setdefault(number, {})
+                    self.m.adamw_step(parameter, parameter.grad, state, self.param_groups[0]["lr"])
 
 
 def fix_chance(seed: int) -> None:

@@ -228,23 +228,6 @@ def kept_zeros(model: nn.Module, optimizer: Any, ids: Tensor, max_norm: float | 
 
 
 @variant("3.3")
-def by_closure(model: nn.Module, optimizer: Any, ids: Tensor, max_norm: float | None = None) -> Tensor:
-    """The optimizer asks for the loss itself."""
-    model.train()
-
-    def closure() -> Tensor:
-        with torch.enable_grad():
-            optimizer.zero_grad()
-            loss: Tensor = model(ids, labels=ids).loss
-            loss.backward()
-            clip(model, max_norm)
-            return loss
-
-    found: Tensor = optimizer.step(closure)
-    return found.detach()
-
-
-@variant("3.3")
 def by_autograd(model: nn.Module, optimizer: Any, ids: Tensor, max_norm: float | None = None) -> Tensor:
     """Gradients asked for by name and put in place of what was there."""
     for module in model.modules():
