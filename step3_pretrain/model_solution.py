@@ -60,12 +60,16 @@ def sample_blocks(
     """Return `batch_size` blocks of `block_size` neighboring ids, as a function of seed and step alone.
 
     A block begins anywhere where it fits, every place with the same probability, the first and the last
-    included; blocks may overlap. The same seed and step give the same batch, in any process, whatever was
-    drawn before; another seed or another step gives another one. So the number of the step is all that a run
-    has to remember of its data. No global generator is read or moved. Returns int64.
+    included, wherever the other blocks begin; blocks may overlap. The same seed and step give the same batch,
+    in any process, whatever was drawn before; another seed or another step gives another one. So the number
+    of the step is all that a run has to remember of its data. No global generator is read or moved. Returns
+    int64.
 
     `torch.Generator` keeps only the lower 32 bits of its seed: two numbers do not fit into it by shifting.
     `random.Random` takes a text of any length.
+
+    A stream on disk is no tensor, but it gives what one gives for len(), for a slice and for a tensor of
+    places.
 
     Raises ValueError for a stream shorter than a block.
 

@@ -20,7 +20,7 @@ from coursekit.dev.trails import trail_slips
 from coursekit.judging.compare import measure, run_distance, same_behavior
 from coursekit.judging.loader import implementation, load_file, load_marked, reference_implementation
 from coursekit.judging.runs import Run, decide_holds, run_probe
-from coursekit.probe import marked
+from coursekit.probe import Claim, marked
 from coursekit.registry import Exercise, Milestone, Step
 from coursekit.source import forbidden_calls
 
@@ -125,10 +125,9 @@ class Trial:
         """Let the solution and every variant run with every number of threads."""
         for function, threads in itertools.product((None, *self.variants), self.threads):
             run = self._run(self.built[function], seed, threads, want)
-            distances = [measure(w, g).distance for w, g in zip(want.claims, run.claims)]
-            for i, distance in enumerate(distances):
-                self.needs[i] = max(self.needs.get(i, 0.0), distance)
-            distance = run_distance(want, run)
+            for i, (wanted, got) in enumerate(zip(want.claims, run.claims)):
+                self.needs[i] = max(self.needs.get(i, 0.0), measure(wanted, got).distance)
+            distance = _spread(want, run)
             self.row.spread = max(self.row.spread, min(distance, FAR))
             if distance <= MOST_SPREAD:
                 continue
@@ -228,9 +227,28 @@ class Trial:
         row.accepted = sum(function not in self.faulty for function in self.variants)
 
 
+def _spread(want: Run, run: Run) -> float:
+    """Return how far a run of right code is from the trusted one, over the claims that come close by
+    rounding.
+
+    Draws that follow a law are anywhere within its threshold, by chance: there is nothing to stay away
+    from.
+    """
+    is_whole = run_distance(want, run) != math.inf
+    pairs = [(w, g) for w, g in zip(want.claims, run.claims) if not _follows_law(w, g)]
+    return max((measure(w, g).distance for w, g in pairs), default=0.0) if is_whole else math.inf
+
+
+def _follows_law(want: Claim, got: Claim) -> bool:
+    return want.kind == "law" and measure(want, got).distance <= 1
+
+
 def _where(want: Run, run: Run, above: float) -> str:
     """Say where a run is farther from the trusted one than `above`: at its worst claim, or where it stops."""
-    far = [(measure(w, g).distance, w.label) for w, g in zip(want.claims, run.claims)]
+    far = [
+        (0.0 if _follows_law(w, g) else measure(w, g).distance, w.label)
+        for w, g in zip(want.claims, run.claims)
+    ]
     worst = max(far, default=(0.0, ""))
     if worst[0] > above or run.raised is None:
         distance = "infinitely many" if math.isinf(worst[0]) else f"{worst[0]:.3g}"

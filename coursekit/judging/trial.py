@@ -19,7 +19,7 @@ from coursekit.judging.submission import Submission
 from coursekit.judging.tell import describe
 from coursekit.judging.verdict import Mistake, Status, Verdict
 from coursekit.registry import Exercise, Milestone, Step, load_course
-from coursekit.source import exercise_text
+from coursekit.source import exercise_text, read_source
 from coursekit.workers import WorkerError
 from coursekit.workers.pool import Outcome, Pool
 
@@ -161,13 +161,15 @@ class Trial:
 
     def _run(self, task: str) -> Outcome:
         """Run the text in a worker; what it imports of the course is the reference, but in milestones: these
-        run the learner's files, with the reference for the core beside a further file.
+        run the learner's files of the steps below, if the text is that of their own file.
+
+        Beside a further file the reference stands for the core.
         """
         step, item = self.sub.step, self.item
         main = f"{step.folder}.{item.trio}_exercise"
         modules: dict[str, Any] = references(step, item)
-        if isinstance(item, Milestone):
-            modules = {name: m for name, m in modules.items() if name == f"{step.folder}.model_exercise"}
+        if isinstance(item, Milestone) and self.sub.is_own:
+            modules = {name: own_file(name, m, step) for name, m in modules.items()}
         lines = None if self.lines is None else list(self.lines)
         modules[main] = {"text": self.text, "filename": str(self.sub.path), "lines": lines}
         more = {"main": main, "modules": modules, "seconds": item.timeout}
@@ -204,6 +206,15 @@ def references(step: Step, item: Item) -> dict[str, Any]:
                     "lines": None,
                 }
     return found
+
+
+def own_file(name: str, reference: dict[str, Any], step: Step) -> dict[str, Any]:
+    """Return the learner's file of a step below in place of its reference; that of the same step stays."""
+    folder, _, module = name.partition(".")
+    path = step.root / folder / f"{module}.py"
+    if folder == step.folder or not path.is_file():
+        return reference
+    return {"text": read_source(path)[0], "filename": str(path), "lines": None}
 
 
 def _run_of(outcome: Outcome) -> Run | None:
