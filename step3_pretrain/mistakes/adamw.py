@@ -130,8 +130,8 @@ def decay_without_rate(
     eps: float = 1e-8,
     weight_decay: float = 0.1,
 ) -> None:
-    """Your decay is not multiplied by the learning rate: a weight loses weight_decay of itself at every step,
-    and is gone after a few dozen. The factor is 1 - lr · weight_decay.
+    """Your decay is not multiplied by the learning rate. A weight loses weight_decay of itself at every step
+    and is gone after a few dozen; the factor is 1 - lr · weight_decay.
     """
     mean, square = means(weight, gradient, state, betas)
     weight.mul_(1 - weight_decay).sub_(lr * mean / (square.sqrt() + eps))

@@ -18,8 +18,8 @@ def betas_swapped(
     eps: float = 1e-8,
     weight_decay: float = 0.1,
 ) -> None:
-    """Your betas are swapped: the first belongs to the mean of the gradient, the second to the mean of its
-    square, which has the longer memory.
+    """Your betas are swapped: the first belongs to the mean of the gradient, the second to that of its
+    square. The square has the longer memory.
     """
     mean, square = means(weight, gradient, state, (betas[1], betas[0]))
     weight.mul_(1 - lr * weight_decay).sub_(lr * mean / (square.sqrt() + eps))

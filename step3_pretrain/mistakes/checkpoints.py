@@ -53,8 +53,8 @@ def no_numbers_of_state() -> Pair:
 
 @mistake("3.8")
 def no_settings() -> Pair:
-    """Your checkpoint lacks the optimizer's settings: after loading, its groups have the rates and decays
-    that it was made with.
+    """Your checkpoint lacks the optimizer's settings. After loading, its groups have the rates and decays
+    that it was made with, not those that the schedule had come to.
     """
 
     def with_own_groups(model: Any, optimizer: Any, tensors: Any, rest: Any) -> None:
@@ -78,7 +78,7 @@ def one_group_for_all() -> Pair:
 
 @mistake("3.8")
 def no_generator() -> Pair:
-    """Your checkpoint lacks the state of the random generator: dropout draws other masks after a resume, and
+    """Your checkpoint lacks the state of the random generator. Dropout draws other masks after a resume, and
     the run is another one.
     """
 

@@ -50,8 +50,8 @@ def warms_up_once_more(step: int, peak: float, warmup: int, total: int, floor: f
 
 @mistake("3.5")
 def no_warmup(step: int, peak: float, warmup: int, total: int, floor: float = 0.1) -> float:
-    """Your schedule has no warm-up: the first steps are taken at the full peak, when AdamW's mean square
-    knows one batch only, and the weights are thrown about.
+    """Your schedule has no warm-up: the first steps are taken at the full peak. AdamW's mean square knows one
+    batch only by then, and the weights are thrown about.
     """
     return falling(max(0.0, way_done(step, warmup, total)), peak, floor)
 
