@@ -38,7 +38,7 @@ def checkpoints(m: Any, rng: Any) -> Iterator[Any]:
         run.steps(0, DONE)
         before = run.everything()
         m.save_checkpoint(path, run.model, run.optimizer, DONE, EXTRA)
-        yield "one file is written, under the name that it was given", names_in(place)
+        yield "the file has the name that it was given, and so many are beside it", alone(path)
         yield "saving changes nothing: this has changed", changed(before, run.everything())
         size = sum(tensor.nbytes for tensor in before["the weights"].values())
         yield at_most(
@@ -154,14 +154,19 @@ def replaces(m: Any, path: Path, run: Training) -> Iterator[Any]:
     with Moves(path, fails=True):
         is_told = [fails(lambda: save(DONE + 2))]
     yield "where the move fails, the older one stands as it was", is_still(path, older)
-    yield "and nothing of the new one stays beside it", names_in(path.parent)
+    yield "and nothing of the new one stays: so many files are beside it", alone(path)
     tidy(path, older)
     if FULL_DISK:
         with full_disk(len(older) // 2):
             is_told.append(fails(lambda: save(DONE + 2)))
-        yield "where the disk is full in the middle, too", (is_still(path, older), names_in(path.parent))
+        yield "where the disk is full in the middle, too", (is_still(path, older), alone(path))
         tidy(path, older)
     yield "a checkpoint that could not be written is told by an exception", is_told
+
+
+def alone(path: Path) -> tuple[bool, int]:
+    """Return whether a file is there, and how many are beside it, under whatever names."""
+    return path.is_file(), len(set(names_in(path.parent)) - {path.name})
 
 
 def is_still(path: Path, data: bytes) -> bool:
