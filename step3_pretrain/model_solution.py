@@ -315,7 +315,7 @@ def save_checkpoint(
     # 3. Write under another name, make sure that it is on the disk, then put it in place in one move.
     draft = path.with_name(f"{path.name}.part")
     try:
-        whole = {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
+        whole = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
         save_file(whole, draft, metadata={"checkpoint": json.dumps(rest)})
         with open(draft, "rb+") as file:
             os.fsync(file.fileno())

@@ -374,7 +374,7 @@ TRICKS = {
     "claims of every other kind": """
         import coursekit.probe as probe
         import coursekit.workers.tasks as tasks
-        tasks.as_claims = lambda run: [probe.Claim("", True, "holds")] * 3
+        tasks.observe = lambda run, claims: claims.extend([probe.Claim("", True, "holds")] * 3)
         return 0
         """,
 }
