@@ -28,9 +28,9 @@ def accumulate_gradients(
 
     `loss_of(ids, labels)` is the mean loss over the predicted tokens of a part: its labels from the second on
     that are not -100. Parts predict unequally many tokens, so that the mean over all of them is not the mean
-    of the parts' means: each part counts by its share of the tokens. Only one part's graph is alive at a
-    time; gradients that are there already stay and are added to. Returns the mean loss of the large batch,
-    detached.
+    of the parts' means: each part counts by its share of the tokens, and one that predicts none adds nothing
+    (its own mean would be NaN). Only one part's graph is alive at a time; gradients that are there already
+    stay and are added to. Returns the mean loss of the large batch, detached.
 
     Tutorial: docs/tutorials/step3_pretrain_further.md#39-gradient-accumulation
     """
@@ -38,7 +38,9 @@ def accumulate_gradients(
     counts = [int((labels[:, 1:] != -100).sum()) for _, labels in batches]
     total = torch.zeros(())
     for (ids, labels), count in zip(batches, counts, strict=True):
-        # 2. The part's share of the mean over all tokens.
+        if count == 0:
+            continue
+        # 2. The part's share of the mean over all tokens; a part that predicts none is left out.
         loss = loss_of(ids, labels) * (count / sum(counts))
         # 3. Its gradient is added to what is there; its graph goes before the next part comes.
         loss.backward()
@@ -130,7 +132,8 @@ def document_labels(ids: Int[Tensor, "B T"], end_of_text: int) -> Int[Tensor, "B
 
     Under `document_mask` the position before it, the end of another document, may read nothing of the new
     one: the guess would be of a document of which nothing is known, learned from the end of another one. All
-    other tokens count, `end_of_text` among them. The ids stay as they are.
+    other tokens count, `end_of_text` among them; the first of a row stays too, since nothing stands before
+    it. The ids stay as they are.
 
     Tutorial: docs/tutorials/step3_pretrain_further.md#311b-a-mask-for-the-loss
     """
