@@ -71,16 +71,16 @@ def summed_over_tokens(loss_of: Loss, batches: Batches) -> Tensor:
 
 @mistake("3.9")
 def by_ids(loss_of: Loss, batches: Batches) -> Tensor:
-    """Your shares count ids, B · T of them. Predicted are fewer: no row's first token, and none whose label is
-    -100. A part full of padding would weigh as much as a full one.
+    """Your shares count ids, B · T of them. Predicted are fewer: no row's first token, and none whose label
+    is -100. A part full of padding would weigh as much as a full one.
     """
     return add(loss_of, batches, shares([ids.numel() for ids, _ in asked(batches)]))
 
 
 @mistake("3.9")
 def by_labels_unshifted(loss_of: Loss, batches: Batches) -> Tensor:
-    """Your shares count all labels that are not -100, the first of each row among them. It is never predicted:
-    nothing stands before it. Count labels[:, 1:].
+    """Your shares count all labels that are not -100, the first of each row among them. It is never
+    predicted: nothing stands before it. Count labels[:, 1:].
     """
     return add(loss_of, batches, shares([int((labels != NONE).sum()) for _, labels in asked(batches)]))
 
@@ -121,8 +121,8 @@ def share_so_far(loss_of: Loss, batches: Batches) -> Tensor:
 
 @mistake("3.9")
 def nan_of_nothing(loss_of: Loss, batches: Batches) -> Tensor:
-    """Your loop asks for the loss of a part that predicts nothing. Its mean is NaN, and 0 times NaN is NaN: one
-    such part spoils the gradients of all. Leave it out.
+    """Your loop asks for the loss of a part that predicts nothing. Its mean is NaN, and 0 times NaN is NaN:
+    one such part spoils the gradients of all. Leave it out.
     """
     total, counts = torch.zeros(()), [predicted(labels) for _, labels in batches]
     for (ids, labels), share in zip(batches, shares(counts)):
@@ -145,8 +145,8 @@ def one_backward(loss_of: Loss, batches: Batches) -> Tensor:
 
 @mistake("3.9")
 def retained(loss_of: Loss, batches: Batches) -> Tensor:
-    """Your backward keeps its graph (retain_graph=True). It is still there while the next part is computed, so
-    that two are alive at a time. Nobody goes back a second time.
+    """Your backward keeps its graph (retain_graph=True). It is still there while the next part is computed,
+    so that two are alive at a time. Nobody goes back a second time.
     """
     total = torch.zeros(())
     for (ids, labels), share in zip(asked(batches), right_shares(batches)):

@@ -59,9 +59,7 @@ def own_loss(model: nn.Module, ids: Tensor, labels: Tensor, dtype: torch.dtype) 
 
 
 @mistake("3.10a")
-def loss_from_half_logits(
-    model: nn.Module, ids: Tensor, labels: Tensor, dtype: torch.dtype
-) -> ModelOutput:
+def loss_from_half_logits(model: nn.Module, ids: Tensor, labels: Tensor, dtype: torch.dtype) -> ModelOutput:
     """Your loss is computed from the logits before they become float32. Its sums run in half precision: bring
     the logits to float32 first.
     """
@@ -83,9 +81,7 @@ def half_logits(model: nn.Module, ids: Tensor, labels: Tensor, dtype: torch.dtyp
 
 
 @mistake("3.10a")
-def master_weights_in_half(
-    model: nn.Module, ids: Tensor, labels: Tensor, dtype: torch.dtype
-) -> ModelOutput:
+def master_weights_in_half(model: nn.Module, ids: Tensor, labels: Tensor, dtype: torch.dtype) -> ModelOutput:
     """Your model itself is cast to `dtype`: its master weights are in half precision from now on. A step of a
     thousandth of a weight is less than bfloat16 can add to it, and learning stops.
     """
@@ -93,9 +89,7 @@ def master_weights_in_half(
 
 
 @mistake("3.10a", called="The weights are cast for the run and then cast back, rounded")
-def weights_there_and_back(
-    model: nn.Module, ids: Tensor, labels: Tensor, dtype: torch.dtype
-) -> ModelOutput:
+def weights_there_and_back(model: nn.Module, ids: Tensor, labels: Tensor, dtype: torch.dtype) -> ModelOutput:
     """Your model is cast to `dtype` for the run and back to float32 behind it. The weights look like float32,
     but have lost all digits that `dtype` has not. Autocast casts copies.
     """
@@ -105,9 +99,7 @@ def weights_there_and_back(
 
 
 @mistake("3.10a")
-def autocast_for_float32(
-    model: nn.Module, ids: Tensor, labels: Tensor, dtype: torch.dtype
-) -> ModelOutput:
+def autocast_for_float32(model: nn.Module, ids: Tensor, labels: Tensor, dtype: torch.dtype) -> ModelOutput:
     """Your autocast is on for float32, too. There is nothing to cast then, and torch warns at every step:
     enabled=dtype != torch.float32.
     """
@@ -135,9 +127,7 @@ def bfloat16_alone(model: nn.Module, ids: Tensor, labels: Tensor, dtype: torch.d
 
 
 @mistake("3.10a")
-def backward_under_autocast(
-    model: nn.Module, ids: Tensor, labels: Tensor, dtype: torch.dtype
-) -> ModelOutput:
+def backward_under_autocast(model: nn.Module, ids: Tensor, labels: Tensor, dtype: torch.dtype) -> ModelOutput:
     """Your function calls backward, and under autocast. The caller does that, outside: backward follows the
     dtypes of the forward pass by itself, and a caller who calls it again would meet a graph used up.
     """
@@ -166,8 +156,8 @@ def aux_loss_lost(model: nn.Module, ids: Tensor, labels: Tensor, dtype: torch.dt
 
 @mistake("3.10a")
 def aux_loss_added(model: nn.Module, ids: Tensor, labels: Tensor, dtype: torch.dtype) -> ModelOutput:
-    """Your loss has the auxiliary loss in it. That is the loop's to add, with a coefficient; bits per byte are
-    made of the loss alone.
+    """Your loss has the auxiliary loss in it. That is the loop's to add, with a coefficient; bits per byte
+    are made of the loss alone.
     """
     with cast(ids, dtype):
         output = finish(model(ids), labels)

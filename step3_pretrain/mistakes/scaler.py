@@ -23,8 +23,8 @@ def pair(step: Callable[..., Any] = scaled_step, needs: Callable[..., Any] = nee
 
 @mistake("3.10b")
 def for_bfloat16_too() -> Pair:
-    """Your needs_scaler is true for bfloat16, too. It has as many exponents as float32, so that nothing is lost
-    at the lower end: it lacks digits, which no scale gives back.
+    """Your needs_scaler is true for bfloat16, too. It has as many exponents as float32, so that nothing is
+    lost at the lower end: it lacks digits, which no scale gives back.
     """
     return pair(needs=lambda dtype: dtype in (torch.float16, torch.bfloat16))
 
@@ -45,9 +45,9 @@ def never_needed() -> Pair:
 
 @mistake("3.10b")
 def clipped_before_unscaling() -> Pair:
-    """Your gradients are clipped before they are divided by the scale (or `unscale_` is missing: then the step
-    divides them). They are thousands of times as long as they will be: the limit cuts nearly all of every
-    step away, and moves with the scale.
+    """Your gradients are clipped before they are divided by the scale (or `unscale_` is missing: then the
+    step divides them). They are thousands of times as long as they will be: the limit cuts nearly all of
+    every step away, and moves with the scale.
     """
 
     def step(optimizer: Any, scaler: Any, parameters: Parameters, max_norm: float) -> Tensor:
@@ -110,7 +110,7 @@ def without_veto() -> Pair:
 
 @mistake("3.10b")
 def stepped_twice() -> Pair:
-    """Your step is taken twice: scaler.step calls optimizer.step itself, and yours comes on top of it."""
+    """Your step is taken twice: scaler.step calls optimizer.step itself, and one more comes on top of it."""
 
     def step(optimizer: Any, scaler: Any, parameters: Parameters, max_norm: float) -> Tensor:
         scaler.unscale_(optimizer)
@@ -157,8 +157,8 @@ def length_still_scaled() -> Pair:
 
 @mistake("3.10b")
 def length_after_clipping() -> Pair:
-    """Your length is that of the clipped gradients: it is never above the limit, so that no spike shows in it.
-    Return what clip_gradients returns.
+    """Your length is that of the clipped gradients: it is never above the limit, so that no spike shows in
+    it. Return what clip_gradients returns.
     """
 
     def step(optimizer: Any, scaler: Any, parameters: Parameters, max_norm: float) -> Tensor:
@@ -170,8 +170,8 @@ def length_after_clipping() -> Pair:
 
 @mistake("3.10b")
 def idle_without_scaler() -> Pair:
-    """Your step is left out where the scaler is not enabled. Then it does nothing, and the step is an ordinary
-    one: in bfloat16 and float32 all training goes that way.
+    """Your step is left out where the scaler is not enabled. Then it does nothing, and the step is an
+    ordinary one: in bfloat16 and float32 all training goes that way.
     """
 
     def step(optimizer: Any, scaler: Any, parameters: Parameters, max_norm: float) -> Tensor:
