@@ -32,7 +32,10 @@ class Watched(nn.Module):
     def __init__(self, m: Any, table: torch.Tensor, matrix: torch.Tensor, has_aux: bool = False) -> None:
         super().__init__()
         self.m, self.has_aux = m, has_aux
-        self.table, self.head = nn.Parameter(table.clone()), nn.Linear(*matrix.shape, bias=False)
+        self.table, self.head = (
+            nn.Parameter(table.clone()),
+            nn.Linear(len(matrix), matrix.shape[1], bias=False),
+        )
         self.head.weight = nn.Parameter(matrix.T.clone())
         self.products: list[str] = []
         self.weights: list[str] = []
@@ -55,7 +58,7 @@ def draw_model(m: Any, rng: Any, has_aux: bool = False) -> Watched:
     return Watched(m, table, matrix, has_aux)
 
 
-def run_mixed(m: Any, model: Watched, ids: Any, labels: Any, dtype: torch.dtype) -> tuple[Any, int]:
+def run_mixed(m: Any, model: nn.Module, ids: Any, labels: Any, dtype: torch.dtype) -> tuple[Any, int]:
     """Return the result, and how many warnings torch had on the way."""
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")

@@ -15,7 +15,7 @@ class Descent:
     """An optimizer as small as one can be: every weight less `lr` times its gradient. Counts its steps."""
 
     def __init__(self, parameters: list[nn.Parameter], lr: float = 1.0) -> None:
-        self.param_groups = [{"params": parameters, "lr": lr}]
+        self.param_groups: list[dict[str, Any]] = [{"params": parameters, "lr": lr}]
         self.num_steps = 0
 
     def step(self) -> None:
@@ -29,7 +29,7 @@ class Descent:
 
 
 class Stage:
-    """Weights with gradients of a scaled loss, an optimizer and a scaler that doubles after every good step."""
+    """Weights with gradients of a scaled loss, an optimizer, and a scaler that doubles after each good step."""
 
     def __init__(
         self, weights: list[Any], gradients: list[Any], scale: float, is_enabled: bool = True

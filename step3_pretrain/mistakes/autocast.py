@@ -120,7 +120,7 @@ def always_bfloat16(model: nn.Module, ids: Tensor, labels: Tensor, dtype: torch.
 
 @mistake("3.10a", called="float16 is left out: it runs in float32")
 def bfloat16_alone(model: nn.Module, ids: Tensor, labels: Tensor, dtype: torch.dtype) -> ModelOutput:
-    """Your autocast is on for bfloat16 alone; float16 runs in float32. Everything but float32 is to be cast."""
+    """Your autocast is on for bfloat16 alone; float16 runs in float32. All but float32 is to be cast."""
     with torch.autocast(ids.device.type, dtype, enabled=dtype == torch.bfloat16):
         output = model(ids)
     return finish(output, labels)
@@ -148,7 +148,7 @@ def no_gradient(model: nn.Module, ids: Tensor, labels: Tensor, dtype: torch.dtyp
 
 @mistake("3.10a")
 def aux_loss_lost(model: nn.Module, ids: Tensor, labels: Tensor, dtype: torch.dtype) -> ModelOutput:
-    """Your result has no aux_loss, although the model returned one. With experts it is what keeps them busy."""
+    """Your result has no aux_loss, although the model returned one. It is what keeps experts busy."""
     with cast(ids, dtype):
         output = model(ids)
     return finish(output, labels)._replace(aux_loss=None)

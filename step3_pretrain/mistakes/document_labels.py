@@ -93,7 +93,7 @@ def zero_for_none(ids: Tensor, end_of_text: int) -> Tensor:
 
 @mistake("3.11b")
 def first_end_alone(ids: Tensor, end_of_text: int) -> Tensor:
-    """Your labels see the first end of each row alone; documents that begin later are predicted from others."""
+    """Your labels see the first end of each row alone; later documents are predicted from others."""
     is_end = ids == end_of_text
     is_first = is_end & (is_end.cumsum(dim=1) == 1)
     return ids.masked_fill(F.pad(is_first[:, :-1], (1, 0)), NONE)

@@ -104,7 +104,7 @@ def orthogonalized_first(
 def not_orthogonalized(
     weight: Tensor, gradient: Tensor, state: Any, lr: float, momentum: float = 0.95, weight_decay: float = 0.1
 ) -> None:
-    """Your direction is not orthogonalized: this is momentum as usual, and large directions drown the small."""
+    """Your direction is not orthogonalized: this is momentum as usual; large directions drown the small."""
     move(weight, ahead(weight, gradient, state, momentum), lr, weight_decay)
 
 
