@@ -29,7 +29,7 @@ class Descent:
 
 
 class Stage:
-    """Weights with gradients of a scaled loss, an optimizer, and a scaler that doubles after each good step."""
+    """Weights with gradients of a scaled loss, an optimizer, and a scaler that doubles after a good step."""
 
     def __init__(
         self, weights: list[Any], gradients: list[Any], scale: float, is_enabled: bool = True
