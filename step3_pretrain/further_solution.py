@@ -149,9 +149,9 @@ def orthogonalize(matrix: Float[Tensor, "O I"], steps: int = 5) -> Float[Tensor,
     Newton-Schulz iteration. The matrix is divided by its Frobenius norm, so that no singular value is above
     1. Each step replaces X by a·X + (b·A + c·A²)·X, where A = X Xᵀ: every singular value s becomes
     a·s + b·s³ + c·s⁵, and the directions stay. With a, b, c = 3.4445, -4.7750, 2.0315 five steps bring all
-    that are not tiny to between 0.7 and 1.2; exactly 1 is not wanted, only quickly near it. The smaller side
-    of the matrix must be the first for A to be small: transpose before and after if it is not. Computed in
-    the dtype of the matrix.
+    from 0.003 on to between 0.68 and 1.21; exactly 1 is not wanted, only quickly near it. The smaller side of
+    the matrix must be the first for A to be small: transpose before and after if it is not. Computed in the
+    dtype of the matrix.
 
     Source: Jordan et al., "Muon: An optimizer for hidden layers in neural networks" (2024).
     Tutorial: docs/tutorials/step3_pretrain_further.md#312a-orthogonalization
