@@ -107,8 +107,8 @@ def parameter_groups(m: Any, rng: Any) -> Any:
     model.lm_head.weight = model.embed_tokens.weight
     tied = told(m.parameter_groups(model, weight_decay), model)
     yield "a matrix with two names (a tied head) is there once", tied
-    for parameter in (model.layers[0]["q_proj"].weight, model.layers[1]["norm"].weight):  # type: ignore[index]
-        parameter.requires_grad_(False)
+    for name in ("layers.0.q_proj.weight", "layers.1.norm.weight"):
+        model.get_parameter(name).requires_grad_(False)
     yield "what is frozen is in neither group", told(m.parameter_groups(model, weight_decay), model)
     still = told(m.parameter_groups(model, 0.0), model)
     yield "a decay of 0: two groups all the same", still
