@@ -155,7 +155,7 @@ def costs(m: Any, rng: Any) -> Any:
             m.flops_per_token(N, L, W, 2 * T),
         ],
     )
-    yield "GPT-3: 96 layers of 12,288 features", m.flops_per_token(174_600_000_000, 96, 12_288, 2_048)
+    yield "GPT-3: 96 layers of 12,288 features", m.flops_per_token(175_000_000_000, 96, 12_288, 2_048)
     speed, peak = 1_000.0 * rng.integer(5, 90), 1e12 * rng.integer(100, 900)
     yield "utilization is a share: tokens per second · FLOPs over peak", m.utilization(speed, 3e8, peak)
     yield (
