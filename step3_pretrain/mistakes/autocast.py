@@ -187,3 +187,12 @@ def loss_under_autocast_in_float32(
         output = model(ids)
         with torch.autocast(kind, enabled=False):
             return finish(output, labels)
+
+
+@variant("3.10a")
+def under_one_name(model: nn.Module, ids: Tensor, labels: Tensor, dtype: torch.dtype) -> ModelOutput:
+    """Switched by the size of a number; the model's result with its parts replaced."""
+    with torch.amp.autocast(ids.device.type, dtype=dtype, enabled=dtype.itemsize < 4):
+        output: ModelOutput = model(ids=ids)
+    output = ModelOutput(*output)._replace(logits=output.logits.type(torch.float32))
+    return output._replace(loss=next_token_loss(output.logits, labels))

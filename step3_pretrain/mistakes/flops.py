@@ -130,3 +130,18 @@ def added_layer_by_layer() -> Pair:
         return flops / peak * tokens_per_second
 
     return pair(flops, share)
+
+
+@variant("3.15")
+def multiply_adds_doubled() -> Pair:
+    """Multiply-adds of three passes, doubled; the share of a second that the work would take."""
+
+    def flops(num_weights: int, n_layers: int, width: int, block_size: int) -> int:
+        multiply_adds = num_weights + 2 * n_layers * width * block_size
+        return 2 * multiply_adds * 3
+
+    def share(tokens_per_second: float, flops: float, peak: float) -> float:
+        seconds_per_token = flops / peak
+        return seconds_per_token * tokens_per_second
+
+    return pair(flops, share)

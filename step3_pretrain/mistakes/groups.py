@@ -157,3 +157,14 @@ def by_layers(model: nn.Module, weight_decay: float) -> Groups:
         {"params": matrices, "weight_decay": weight_decay},
         {"params": vectors, "weight_decay": 0.0},
     ]
+
+
+@variant("3.14")
+def by_name(model: nn.Module, weight_decay: float) -> Groups:
+    """A dict of names for each group; a decay of 0 as a whole number."""
+    named = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    matrices = {name for name, p in named.items() if p.ndim not in (0, 1)}
+    return [
+        {"params": [named[name] for name in named if name in matrices], "weight_decay": weight_decay},
+        {"params": [named[name] for name in named if name not in matrices], "weight_decay": 0},
+    ]

@@ -216,3 +216,21 @@ def two_ways() -> Pair:
         return norm
 
     return pair(step, lambda dtype: dtype in {torch.float16})
+
+
+@variant("3.10b")
+def gradients_replaced() -> Pair:
+    """New gradients in place of changed ones, and the length from a list of lengths."""
+
+    def step(optimizer: Any, scaler: Any, parameters: Parameters, max_norm: float) -> Tensor:
+        scaler.unscale_(optimizer)
+        lengths = [p.grad.norm() for p in parameters if p.grad is not None]
+        norm = torch.stack(lengths).square().sum().sqrt()
+        for parameter in parameters:
+            if parameter.grad is not None:
+                parameter.grad = parameter.grad * torch.clamp(max_norm / norm, max=1)
+        scaler.step(optimizer)
+        scaler.update()
+        return norm
+
+    return pair(step, lambda dtype: dtype is torch.half)

@@ -134,3 +134,14 @@ def by_cases(step: int, peak: float, warmup: int, decay: int, total: int) -> flo
     if step <= total - decay:
         return peak
     return peak - peak * (step - (total - decay)) / decay
+
+
+@variant("3.13")
+def as_whole_numbers(step: int, peak: float, warmup: int, decay: int, total: int) -> float:
+    """Numerator and denominator chosen first, divided last."""
+    above, below = 1, 1
+    if step + 1 < warmup:
+        above, below = step + 1, warmup
+    elif step > total - decay or step >= total:
+        above, below = max(total - step, 0), max(decay, 1)
+    return peak * above / below
