@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 import itertools
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,12 +15,12 @@ from typing import Any
 
 import torch
 
+from coursekit.dev.distances import spread, where
 from coursekit.dev.partner import Partner, registered
 from coursekit.dev.trails import trail_slips
 from coursekit.judging.compare import measure, run_distance, same_behavior
 from coursekit.judging.loader import implementation, load_marked, reference_implementation
 from coursekit.judging.runs import Run, decide_holds, run_probe
-from coursekit.probe import Claim
 from coursekit.registry import Exercise, Milestone, Step
 from coursekit.source import forbidden_calls
 
@@ -129,14 +128,14 @@ class Trial:
             distances = [measure(w, g).distance for w, g in zip(want.claims, run.claims)]
             for i, distance in enumerate(distances):
                 self.needs[i] = max(self.needs.get(i, 0.0), distance)
-            distance = _spread(want, run)
+            distance = spread(want, run)
             self.row.spread = max(self.row.spread, min(distance, FAR))
             if distance <= MOST_SPREAD:
                 continue
             name = "the solution" if function is None else function.__name__
             if function is not None:
                 self.faulty.add(function)
-            where = _where(want, run, MOST_SPREAD)
+            where = where(want, run, MOST_SPREAD)
             self.row.slip(name, f"{where} (right code must stay within {MOST_SPREAD:g})")
 
     def _wrong_code(self, want: Run, seed: int, number: int) -> None:
@@ -151,7 +150,7 @@ class Trial:
             if distance < LEAST_MARGIN:
                 self.faulty.add(function)
                 what = "passes" if distance <= 1 else "is too near to right code"
-                where = _where(want, run, 0.0)
+                where = where(want, run, 0.0)
                 self.row.slip(function.__name__, f"{what}: {where}, must be {LEAST_MARGIN:g}")
         for one, two in itertools.combinations(runs, 2):
             if self.not_allowed & {one, two}:
@@ -225,35 +224,6 @@ class Trial:
                 self.faulty.add(function)
                 row.slip(function.__name__, "uses a call that the exercise forbids")
         row.accepted = sum(function not in self.faulty for function in self.variants)
-
-
-def _spread(want: Run, run: Run) -> float:
-    """Return how far a run of right code is from the trusted one, over the claims that come close by
-    rounding.
-
-    Draws that follow a law are anywhere within its threshold, by chance: there is nothing to stay away
-    from.
-    """
-    is_whole = run_distance(want, run) != math.inf
-    pairs = [(w, g) for w, g in zip(want.claims, run.claims) if not _follows_law(w, g)]
-    return max((measure(w, g).distance for w, g in pairs), default=0.0) if is_whole else math.inf
-
-
-def _follows_law(want: Claim, got: Claim) -> bool:
-    return want.kind == "law" and measure(want, got).distance <= 1
-
-
-def _where(want: Run, run: Run, above: float) -> str:
-    """Say where a run is farther from the trusted one than `above`: at its worst claim, or where it stops."""
-    far = [
-        (0.0 if _follows_law(w, g) else measure(w, g).distance, w.label)
-        for w, g in zip(want.claims, run.claims)
-    ]
-    worst = max(far, default=(0.0, ""))
-    if worst[0] > above or run.raised is None:
-        distance = "infinitely many" if math.isinf(worst[0]) else f"{worst[0]:.3g}"
-        return f"{distance} tolerances away at {worst[1]!r}"
-    return f"raises {run.raised.type}: {run.raised.message}"
 
 
 def audit_item(
