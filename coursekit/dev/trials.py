@@ -135,8 +135,8 @@ class Trial:
             name = "the solution" if function is None else function.__name__
             if function is not None:
                 self.faulty.add(function)
-            where = where(want, run, MOST_SPREAD)
-            self.row.slip(name, f"{where} (right code must stay within {MOST_SPREAD:g})")
+            place = where(want, run, MOST_SPREAD)
+            self.row.slip(name, f"{place} (right code must stay within {MOST_SPREAD:g})")
 
     def _wrong_code(self, want: Run, seed: int, number: int) -> None:
         """Let every mistake run, and once more with other threads where its name is asked for."""
@@ -150,8 +150,8 @@ class Trial:
             if distance < LEAST_MARGIN:
                 self.faulty.add(function)
                 what = "passes" if distance <= 1 else "is too near to right code"
-                where = where(want, run, 0.0)
-                self.row.slip(function.__name__, f"{what}: {where}, must be {LEAST_MARGIN:g}")
+                place = where(want, run, 0.0)
+                self.row.slip(function.__name__, f"{what}: {place}, must be {LEAST_MARGIN:g}")
         for one, two in itertools.combinations(runs, 2):
             if self.not_allowed & {one, two}:
                 continue
