@@ -136,12 +136,6 @@ def learns_one_batch() -> Patches:
 
 
 @mistake("3.learns")
-def learns_no_neighbors() -> Patches:
-    """Your run draws ids instead of blocks."""
-    return {"sample_blocks": blocks.each_by_itself}
-
-
-@mistake("3.learns")
 def learns_without_zeroing() -> Patches:
     """Your training never sets the gradients to zero."""
     return {"training_step": one_step.not_zeroed}
