@@ -17,7 +17,7 @@ from coursekit.probe import mistake, variant
 from step1_tokenizer.model_solution import Tokenizer
 from step2_model.model_solution import Transformer
 from step3_pretrain import model_solution as solution
-from step3_pretrain.mistakes import blocks, blocks_seeds, measure, one_step
+from step3_pretrain.mistakes import blocks_seeds, measure, one_step
 from step3_pretrain.mistakes import pack as packs
 
 Patches = dict[str, Callable[..., Any]]
