@@ -72,7 +72,7 @@ def learns(m: Any, rng: Any) -> Any:
         optimizer.param_groups[0]["lr"] = m.learning_rate(step, 0.01, 4, 12)
         ids = stream[step * 4 * T : (step + 1) * 4 * T].reshape(4, T)
         # AdamW hides a limit that all steps have in common: it divides by the size of the gradients.
-        losses.append(m.training_step(model, optimizer, ids, 0.02 if step % 2 else 1.0))
+        losses.append(m.training_step(model, optimizer, ids, 0.02 if step % 4 == 3 else 1.0))
     yield equal("twelve steps through the stories: the loss before each", torch.stack(losses), CURVE)
     documents = [tokenizer.encode(text, m.SPECIAL_TOKENS) for text in unseen]
     num_bytes = sum(len(text.encode()) for text in unseen)
