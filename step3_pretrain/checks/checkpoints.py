@@ -31,7 +31,7 @@ DONE, MORE = 3, 4
 
 
 @check("3.8")
-def checkpoints(m: Any, rng: Any) -> Iterator[Any]:
+def checkpoints(m: Any, rng: Any) -> Any:
     with folder() as place:
         path = place / "step-3.safetensors"
         run = Training(m, rng)
@@ -54,7 +54,7 @@ def checkpoints(m: Any, rng: Any) -> Iterator[Any]:
 
 
 @new_process("3.8")
-def resumed(m: Any, rng: Any, files: dict[str, bytes]) -> Iterator[Any]:
+def resumed(m: Any, rng: Any, files: dict[str, bytes]) -> Any:
     with folder() as place:
         path = place / "moved"
         path.write_bytes(files["checkpoint"])
