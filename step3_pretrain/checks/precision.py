@@ -82,6 +82,7 @@ def forward_mixed(m: Any, rng: Any) -> Any:
         name = str(dtype).removeprefix("torch.")
         yield f"under autocast the model's product comes out in {name}", model.products
         yield f"{name}: the logits come back in float32", output.logits
+        yield "the model is not asked for a loss of its own", model.is_loss_asked
         # Half precision may hit a loss by chance, but not that of every row.
         rows = [
             run_mixed(m, draw_model(m, rng), ids[b : b + 1], labels[b : b + 1], dtype)[0] for b in range(3)
@@ -89,7 +90,6 @@ def forward_mixed(m: Any, rng: Any) -> Any:
         yield f"{name}: the loss is computed from them in float32", output.loss
         yield f"{name}: the loss of each row alone", [row.loss for row in rows]
         yield f"{name}: the model works with weights in float32", model.weights
-        yield "its own loss is not asked for", model.is_loss_asked
         after = {name: parameter.dtype for name, parameter in model.named_parameters()}
         yield "and they are float32 afterwards", [str(kept) for kept in after.values()]
         yield "no backward yet: no weight has a gradient", [p.grad is None for p in model.parameters()]
