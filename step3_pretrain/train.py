@@ -121,7 +121,13 @@ def start(given: dict[str, Any], output: Path | None, resume: Path | None, dry: 
         if output is not None:
             raise CannotTrain(f"--resume goes on in its own folder, got --output {output} beside it")
         return resumed(resume, given, view).train()
-    return new_run(Options(**given), output, view).train()
+    options = Options(**given)
+    if dry:
+        from step3_pretrain.trainer.dry import dry_run
+
+        print(dry_run(options, view))
+        return 0
+    return new_run(options, output, view).train()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
