@@ -18,7 +18,7 @@ Run = Annotated[Path, typer.Argument(help="The folder of a run.")]
 
 @app.callback()
 def _group() -> None:
-    """Look at a run."""
+    """Keep `inspect` a command of its own, though it is the only one."""
 
 
 @app.command()
@@ -28,7 +28,7 @@ def inspect(
     samples: Annotated[int, typer.Option(help="How many texts to let it write.")] = 8,
     seed: Annotated[int, typer.Option(help="Of the texts it writes.")] = 0,
 ) -> None:
-    """Write report.html, report.json and MODEL_CARD.md into the folder of a run, and say what stands there."""
+    """Write REPORT.md, MODEL_CARD.md and curves.png into the folder of a run, and say what they say."""
     from step3_pretrain.run.inspecting import inspected
 
     print(inspected(run, answers, samples, seed))

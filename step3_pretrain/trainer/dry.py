@@ -93,7 +93,8 @@ def costs(
     if length.by_clock:
         steps = math.floor(length.total / 1000 / seconds)
         return [*lines, f"time        {in_words(length.total / 1000)}, about {steps:,} steps: {how}"]
-    whole = f"{length.total:,} steps, {length.total * tokens:.3g} tokens, {length.total * tokens * flops:.3g} FLOPs"
+    num = length.total * tokens
+    whole = f"{length.total:,} steps, {num:.3g} tokens, {num * flops:.3g} FLOPs"
     return [*lines, f"run         {whole}", f"time        {in_words(length.total * seconds)}: {how}"]
 
 

@@ -43,12 +43,6 @@ def new_run(options: Options, output: Path | None, view: View, cache: Path = CAC
     wanted = model_args(chain, options, options.vocab_size)
     tokenizer = tokenizer_for(chain, options, wanted.vocab_size)
     args = model_args(chain, options, len(tokenizer))
-    try:
-        run.path.mkdir(parents=True, exist_ok=True)
-        tokenizer.save(run.path)
-        run.write_json(CONFIG, asdict(args))
-    except OSError as error:
-        raise CannotTrain(f"--output must be writable, got {path}: {error.strerror or error}") from None
     return _trainer(chain, options, args, tokenizer, run, device, view, cache)
 
 
@@ -93,9 +87,23 @@ def _trainer(
     length = plan(options, len(data.stream), args.max_seq_len)
     model = new_model(chain, args, options.seed)
     trainer = Trainer(chain, options, length, data, run, model, tokenizer, device, identity, view)
-    run.write_json(TRAINING, record(trainer))
+    keep(trainer)
     view.say(summary(trainer))
     return trainer
+
+
+def keep(trainer: Trainer) -> None:
+    """Write what stands before the first step; `training.json`, the last of it, makes the folder a run."""
+    run = trainer.run
+    try:
+        run.path.mkdir(parents=True, exist_ok=True)
+        if not run.is_run:
+            trainer.tokenizer.save(run.path)
+            run.write_json(CONFIG, asdict(trainer.model.args))
+        run.write_json(TRAINING, record(trainer))
+    except OSError as error:
+        why = error.strerror or error
+        raise CannotTrain(f"the folder of a run must be writable, got {run.path}: {why}") from None
 
 
 def record(trainer: Trainer) -> dict[str, Any]:
