@@ -87,6 +87,7 @@ def test_a_folder_s_files_are_documents_in_the_order_of_their_names(
     write(tmp_path / "c.jsonl", '{"text": "three"}\n')
     write(tmp_path / "d.txt", "four\n<|endoftext|>\nfive\n<|endoftext|>\nsix")
     write(tmp_path / ".git" / "x", b"\xff")
+    write(tmp_path / ".hidden", b"\xff")
     write(tmp_path / "e.txt", "")
     everything = ["two\n\n" * 900, "three", "four\n", "five\n", "six", "", "    indented\n"]
     assert read(tmp_path) == everything

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from itertools import islice
 from pathlib import Path
 
@@ -123,12 +122,13 @@ def test_what_a_caller_got_wrong_is_told_at_once() -> None:
 
 def test_a_corpus_s_state_changes_with_what_it_holds_and_with_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("one", encoding="utf-8")
+    os.utime(tmp_path / "a.txt", ns=(0, 10**9))
     name = f"file:{tmp_path}"
     states = [state_of(name), state_of(name), state_of(f"hub:{tmp_path}#field")]
     assert states[0] == states[1] == states[2] != ""
-    for change in ("longer", "sooner"):
+    for change, seconds in (("longer", 1), ("others", 2)):
         (tmp_path / "a.txt").write_text(change, encoding="utf-8")
-        os.utime(tmp_path / "a.txt", ns=(0, time.time_ns() + len(states)))
+        os.utime(tmp_path / "a.txt", ns=(0, seconds * 10**9))
         states.append(state_of(name))
     (tmp_path / "b.txt").write_text("", encoding="utf-8")
     states.append(state_of(name))

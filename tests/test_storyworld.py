@@ -36,9 +36,9 @@ FALSE_ALARM = 1e-9
 
 
 def small_world(num_questions: int = 0) -> World:
-    """A world of 4 people and 2 things, with few enough stories to list."""
+    """A world of 3 people and 2 things, with few enough stories to list."""
     return World(
-        names=("Ada", "Ben", "Cleo", "Dora"),
+        names=("Ada", "Ben", "Cleo"),
         colors=("red",),
         things={"ride": ("bike",), "eat": ("pie",)},
         places={"in": ("barn", "cave")},
@@ -50,7 +50,6 @@ def small_world(num_questions: int = 0) -> World:
         deeds=("sing",),
         joys=("happy",),
         sorrows=("sad",),
-        ends=("At last",),
         num_events=0,
         num_questions=num_questions,
     )
@@ -123,16 +122,15 @@ def drawn_against(shares: dict[str, float], num_drawn: int = 20_000) -> tuple[fl
 def test_the_probability_of_a_story_is_the_product_of_its_choices() -> None:
     text = (
         "One day, Ada wanted to ride a red bike. But Ben had hidden it in the barn. So Ada went to the barn"
-        " with Carl. On the way, Carl found a blue drum on the hill. Then Carl gave the drum to Dora. There,"
-        " it was dark, so Ada got a lamp from Emma. Soon Ada could ride the bike. Ada was glad. At night, Ben"
-        " put the bike under the bed. <|user|> Who found the drum? <|assistant|> Carl.<|end|>\n"
+        " with Carl. On the way, Carl found a drum on the hill. Then Carl gave the drum to Dora. There, it"
+        " was dark, so Ada got a lamp. Now Ada could ride the bike. Ada was glad. At night, Ben put the bike"
+        " under the bed. <|user|> Who found the drum? <|assistant|> Carl.<|end|>\n"
     )
-    chances = [8 / 9 / 6, 1 / 20, 1 / 6, 1 / 8, 1 / 4, 7 / 10, 1 / 19, 1 / 9, 1 / 4, 1 / 6]
-    chances += [1 / 2, 1 / 18, 4 / 5, 1 / 2, 1 / 2, 1 / 8, 1 / 23, 1 / 4, 1 / 6]
-    chances += [3 / 5, 1 / 2, 2 / 7, 1 / 17, 2 / 5, 1 / 2, 1 / 16]
-    chances += [3 / 4, 1 / 2, 1 / 5, 1 / 4, 1 / 3, 1 / 4, 1 / 6]
-    # Asked can be: want, who wanted, color, who had hidden, where go, who went, who found, where was, who
-    # has the drum, who had a lamp, who put away, where is.
+    chances = [8 / 9 / 6, 1 / 20, 1 / 5, 1 / 8, 1 / 4, 7 / 10, 1 / 19, 1 / 9, 1 / 4, 1 / 5]
+    chances += [7 / 10, 1 / 2, 1 / 18, 3 / 5, 1 / 2, 1 / 2, 1 / 19, 1 / 4, 1 / 5]
+    chances += [1 / 2, 1 / 2, 2 / 7, 1 / 17, 1 / 2, 3 / 4, 1 / 2, 1 / 4, 6 / 10, 1 / 3, 1 / 4, 1 / 5]
+    # Twelve can be asked: what was wanted, by whom, its color, who had hidden it, where she went, with whom,
+    # who found the drum, where it was, who has it, who got a lamp, who put the bike away, and where.
     chances += [1 / 4, 1 / 12, 1 / 2]
     assert log_prob(text) == pytest.approx(math.fsum(map(math.log, chances)), abs=1e-9)
 
@@ -219,10 +217,10 @@ def test_every_story_fits_the_smallest_context_with_a_small_tokenizer() -> None:
 
 
 def broken_worlds() -> Iterator[tuple[dict[str, object], str]]:
-    yield {"names": ("Ada", "Ben")}, "names must be at least 7 for 3 events, got 2"
+    yield {"names": ("Ada", "Ben")}, "names must be at least 5 for 2 events, got 2"
     yield {"colors": ("dark red",)}, "a word must be ASCII letters, got 'dark red'"
-    yield {"places": {"in": ("barn",)}}, "places of each preposition must be at least 5 for 3 events, got 1"
-    yield {"things": {"eat": ("pie",)}}, "things must be at least 4 for 3 events, got 1"
+    yield {"places": {"in": ("barn",)}}, "places of each preposition must be at least 4 for 2 events, got 1"
+    yield {"things": {"eat": ("pie",)}}, "things must be at least 3 for 2 events, got 1"
 
 
 @pytest.mark.parametrize(("changes", "message"), list(broken_worlds()))

@@ -118,8 +118,8 @@ class Shards:
             first, last, step = where.indices(len(self))
             if step < 1:
                 raise ValueError(f"a slice of shards must have a step of at least 1, got {step}")
-            return torch.from_numpy(self._read(first, last)[::step].copy())
-        if isinstance(where, int) and not isinstance(where, bool):
+            return torch.from_numpy(self._read(first, last)[::step])
+        if isinstance(where, int):
             where = torch.tensor(where)
         if not isinstance(where, torch.Tensor) or where.dtype not in (torch.int64, torch.int32):
             got = getattr(where, "dtype", type(where).__name__)

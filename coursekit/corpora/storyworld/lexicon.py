@@ -42,7 +42,8 @@ class Lexicon:
         self.time = Options("time", _spaced(times))
         self.name = Options("person", _spaced(self.world.names))
         self.color = Options("color", _spaced(self.world.colors))
-        self.first_turn = Options("turn", ("\n", f" {USER}"), (1 - QUESTIONS, QUESTIONS))
+        asked = QUESTIONS if self.world.num_questions else 0.0
+        self.first_turn = _likely("turn", {"\n": 1 - asked, f" {USER}": asked})
         self.next_turn = Options("turn", ("\n", f" {USER}"))
 
     def _objects(self) -> None:
@@ -74,24 +75,35 @@ class Lexicon:
     def _events(self) -> None:
         world = self.world
         self.trouble = Options("trouble", (" But", " Sadly"), (7, 3), matters=True)
-        self.fate = Options("fate", _spaced((*world.fates, *world.takings)), matters=True)
+        # Whether it lies there alone or with somebody decides what comes; the word for it does not.
+        classes = ("lost",) * len(world.fates) + ("kept",) * len(world.takings)
+        self.fate = Options("fate", _spaced((*world.fates, *world.takings)), classes=classes)
         self.damage = Options("damage", _spaced(world.damages), matters=True)
         self.company = Options("company", (".", " with"), matters=True)
-        self.first_step = Options("step", (" On the way,", " There,"), (4, 1), matters=True)
-        self.next_step = Options("step", (" Then", " There,"), (3, 2), matters=True)
+        self.first_step = Options("step", (" On the way,", " There,"), (3, 2), matters=True)
+        self.next_step = Options("step", (" Then", " There,"), matters=True)
         self.find = Options("event", (" found", " met"), matters=True)
         self.event = Options("event", (" found", " met", " lost", " gave"), (2, 2, 1, 2), matters=True)
-        self.deed = Options("deed", _spaced(world.deeds), matters=True)
-        self.outcome = Options("outcome", (" Soon", " Yet"), (3, 1), matters=True)
+        self.deed = Options("deed", _spaced(world.deeds))
+        self.journey = Options("outcome", (" So", " Now", " Yet"), (7, 2, 1), matters=True)
+        turns = {turn: 0.4 * share for turn, share in self.first_turn.shares.items()}
+        self.ending = _likely("ending", {" At": 0.6} | turns)
+        self.last_ending = _likely("ending", {" At": 0.6, END: 0.4})
+        self.outcome = Options("outcome", (" Now", " Yet"), (3, 1), matters=True)
 
     def _feelings(self) -> None:
         self.joy = Options("feeling", _spaced(self.world.joys))
         self.sorrow = Options("feeling", _spaced(self.world.sorrows))
-        self.end = Options("time", tuple(f" {end}," for end in self.world.ends))
 
 
 def _spaced(words: Iterable[str]) -> tuple[str, ...]:
     return tuple(f" {word}" for word in words)
+
+
+def _likely(kind: str, shares: dict[str, float]) -> Options:
+    """Return options without those that are impossible."""
+    shares = {text: share for text, share in shares.items() if share}
+    return Options(kind, tuple(shares), tuple(shares.values()))
 
 
 @lru_cache(maxsize=16)

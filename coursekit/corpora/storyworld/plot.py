@@ -8,15 +8,14 @@ recalled again and again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from coursekit.corpora.storyworld.lexicon import ASSISTANT, END, USER, among, article, lexicon
-from coursekit.corpora.storyworld.telling import Options, Oracle
+from coursekit.corpora.storyworld.lexicon import ASSISTANT, END, USER, among
+from coursekit.corpora.storyworld.memory import Telling
+from coursekit.corpora.storyworld.telling import Oracle
 from coursekit.corpora.storyworld.world import World
 
 
-class _Story:
-    """The state of a story, and its steps in their order. Words carry the space in front of them."""
+class _Story(Telling):
+    """The steps of a story, in their order."""
 
     hero: str
     friend: str
@@ -27,18 +26,6 @@ class _Story:
     # Whether the friend is at that place, with the thing or with what mends it.
     is_friend_there = True
 
-    def __init__(self, oracle: Oracle, world: World) -> None:
-        self.world = world
-        self.words = lexicon(world)
-        self.say, self.choose, self.recall = oracle.say, oracle.choose, oracle.recall
-        # What this story has used up, who is on the way, who holds what, and what can be asked at the end.
-        self.names: list[str] = []
-        self.things: list[str] = []
-        self.visited: list[str] = []
-        self.party: list[str] = []
-        self.holders: dict[str, str] = {}
-        self.questions: dict[str, tuple[str, Options, str]] = {}
-
     def tell(self) -> None:
         """Tell the whole document."""
         is_request = self.choose(self.words.opening) == USER
@@ -46,13 +33,20 @@ class _Story:
             self.request()
         self.wish(is_request)
         self.trouble(is_request)
-        self.journey()
-        self.arrival()
-        self.outcome()
-        self.night()
-        if is_request:
-            self.say(END)
-        self.dialogue()
+        outcome = self.choose(self.words.journey)
+        if outcome == " So":
+            self.journey()
+            self.arrival()
+            outcome = self.choose(self.words.outcome)
+        self.outcome(is_good=outcome == " Now")
+        turn = self.choose(self.words.last_ending if is_request else self.words.ending)
+        if turn == " At":
+            self.night()
+            if is_request:
+                self.say(END)
+        if is_request or turn == " At":
+            turn = self.choose(self.words.first_turn)
+        self.dialogue(turn)
 
     def request(self) -> None:
         """The user asks for a story about two people and a thing."""
@@ -110,11 +104,11 @@ class _Story:
             self.ask(f"Who had{fate} the{self.wanted}?", self.words.name, self.friend)
         self.place = self.new_place()
         self.say(".")
-        self.ask(f"Where did{self.hero} go?", self.words.answer, self.words.as_answer(self.place))
+        there = self.friend if self.damage else f" the{self.wanted}"
+        self.ask(f"Where was{there}?", self.words.answer, self.words.as_answer(self.place))
 
     def journey(self) -> None:
-        """So Ada went to the barn with Cleo. On the way, Ada found a blue drum on the hill. Then ..."""
-        self.say(" So")
+        """So Ada went to the barn with Carl. On the way, Carl found a drum on the hill. Then ... There,"""
         self.name(self.hero)
         self.say(" went to the")
         self.recall(self.words.place, self.place)
@@ -161,15 +155,13 @@ class _Story:
         self.say(".")
 
     def arrival(self) -> None:
-        """What is hard at the place, or what the friend there wants."""
+        """There, it was dark, so Ada got a lamp. Or: There, Ben got the drum from Carl."""
         if not self.is_friend_there:
             hardship, tool = self.world.hardships[self.words.where_of[self.place].strip()]
             self.say(f" it was {hardship}, so")
-            self.one_of("who", self.party)
-            self.say(f" got a {tool} from")
-            helper = self.new_person()
-            self.say(".")
-            self.ask(f"Who had a {tool}?", self.words.name, helper)
+            who = self.one_of("who", self.party)
+            self.say(f" got a {tool}.")
+            self.ask(f"Who got a {tool}?", self.words.name, who)
             return
         self.name(self.friend)
         if self.damage:
@@ -192,9 +184,8 @@ class _Story:
             self.ask(f"Who had to{deed}?", self.words.name, who)
         self.say(".")
 
-    def outcome(self) -> None:
-        """Soon Ada could ride the bike with Ben. Ada was happy. Or: Yet the bike was too old. Ada was sad."""
-        is_good = self.choose(self.words.outcome) == " Soon"
+    def outcome(self, is_good: bool) -> None:
+        """Now Ada could ride the bike with Ben. Ada was happy. Or: Yet Ada could not ... Ada was sad."""
         if is_good:
             self.name(self.hero)
             self.say(f" could{self.words.verb_of[self.wanted]} the")
@@ -216,9 +207,9 @@ class _Story:
         self.say(".")
 
     def night(self) -> None:
-        """At night, Ben put the bike under the stairs."""
-        self.choose(self.words.end)
-        who = self.one_of("who", dict.fromkeys([*self.party, self.friend]))
+        """At night, Ben put the bike under the bed."""
+        self.say(" night,")
+        who = self.one_of("who", [*self.party, self.friend])
         self.say(" put the")
         self.thing(self.wanted)
         place = self.new_place()
@@ -226,63 +217,20 @@ class _Story:
         self.ask(f"Who put away the{self.wanted}?", self.words.name, who)
         self.ask(f"Where is the{self.wanted}?", self.words.answer, self.words.as_answer(place))
 
-    def dialogue(self) -> None:
+    def dialogue(self, turn: str) -> None:
         """The user asks about the story, up to so many times, and each time something else."""
-        turns = self.words.first_turn
-        for _ in range(self.world.num_questions):
-            if self.choose(turns) == "\n":
-                return
-            turns = self.words.next_turn
+        num_asked = 0
+        while turn != "\n":
             question = self.choose(among("question", *self.questions))
             before, options, true = self.questions.pop(question)
             self.say(f" {ASSISTANT}{before}")
             self.recall(options, true, is_answer=True)
             self.say(f".{END}")
-        self.say("\n")
-
-    def ask(self, question: str, options: Options, true: str) -> None:
-        """Note what can be asked at the end, what stands before the answer, and the answer."""
-        before = {"thing": article(true).title(), "color": " It is"}.get(options.kind, "")
-        self.questions[f" {question}"] = (before, options, true)
-
-    def new_person(self) -> str:
-        """Choose somebody of whom there was no word yet."""
-        self.names.append(self.choose(self.words.name, self.names))
-        return self.names[-1]
-
-    def new_thing(self) -> str:
-        """Choose a thing of which there was no word yet."""
-        self.things.append(self.choose(self.words.thing, self.things))
-        return self.things[-1]
-
-    def another_thing(self) -> str:
-        """A thing of some color; the color is not spoken of again."""
-        self.say(" a")
-        self.choose(self.words.color)
-        return self.new_thing()
-
-    def new_place(self) -> str:
-        """Choose a place where nothing has happened yet: under the bridge."""
-        where = self.choose(self.words.where)
-        self.say(" the")
-        self.visited.append(self.choose(self.words.places[where], self.visited))
-        return self.visited[-1]
-
-    def name(self, person: str) -> None:
-        """Name somebody who is known."""
-        self.recall(self.words.name, person)
-
-    def thing(self, thing: str) -> None:
-        """Name a thing that is known."""
-        self.recall(self.words.thing, thing)
-
-    def one_of(self, kind: str, known: Iterable[str]) -> str:
-        """Choose one of those who are known; where there is only one, that is no choice."""
-        texts = tuple(known)
-        if len(texts) > 1:
-            return self.choose(among(kind, *texts))
-        self.recall(self.words.thing if kind == "thing" else self.words.name, texts[0])
-        return texts[0]
+            num_asked += 1
+            if num_asked == self.world.num_questions:
+                self.say("\n")
+                return
+            turn = self.choose(self.words.next_turn)
 
 
 def tell(oracle: Oracle, world: World) -> None:

@@ -23,14 +23,16 @@ class Options:
     """Texts of which one is said, all equally likely unless `weights` says otherwise.
 
     No text may begin another: whoever reads knows at its end which one it is. `matters` says that the choice
-    changes what happens later, and not only a name, an adjective or a turn of phrase. Raises ValueError for
-    texts that cannot be told apart.
+    changes what happens later, and not only a name, an adjective or a turn of phrase; `classes`, a word for
+    each text, that only the choice between classes does. Raises ValueError for texts that cannot be told
+    apart.
     """
 
     kind: str
     texts: tuple[str, ...]
     weights: tuple[float, ...] = ()
     matters: bool = False
+    classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         ordered = sorted(self.texts)
@@ -62,6 +64,13 @@ class Options:
             return -math.inf
         taken = sum(self.shares.get(other, 0.0) for other in set(without))
         return math.log(self.shares[text] / (1.0 - taken))
+
+    def mattering(self, text: str, without: Sequence[str] = ()) -> float:
+        """Return the part of the surprise at a text, in nats, that is in what changes later."""
+        if not self.classes:
+            return -self.log_share(text, without) * self.matters
+        kind = dict(zip(self.texts, self.classes))
+        return -math.log(sum(self.shares[other] for other in self.texts if kind[other] == kind[text]))
 
 
 class Oracle(Protocol):
@@ -123,7 +132,7 @@ class Weighing(Drawing):
         surprise = -options.log_share(chosen, without)
         self.surprise[options.kind] = self.surprise.get(options.kind, 0.0) + surprise
         self.total += surprise
-        self.mattering += surprise * options.matters
+        self.mattering += options.mattering(chosen, without)
         return chosen
 
 
