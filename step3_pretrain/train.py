@@ -25,6 +25,7 @@ from step3_pretrain.trainer.options import (
     DTYPES,
     OPTIMIZERS,
     PRESETS,
+    ROWS,
     SCHEDULES,
     Options,
 )
@@ -57,6 +58,7 @@ def train(
     minutes: Annotated[float | None, _number("minutes", "How long to train; no two runs are equal.")] = None,
     batch_size: Annotated[int | None, _number("batch-size", "Rows of a batch.")] = None,
     block_size: Annotated[int | None, _number("block-size", "Tokens of a row, the model's context.")] = None,
+    rows: Annotated[str | None, _choice("rows", ROWS, "Blocks of the stream, or a document each")] = None,
     accumulate: Annotated[int | None, _number("accumulate", "Parts in which a batch is computed.")] = None,
     optimizer: Annotated[str | None, _choice("optimizer", OPTIMIZERS, "What changes the weights")] = None,
     lr: Annotated[float | None, _number("lr", "Peak learning rate; with muon that of the matrices.")] = None,

@@ -31,7 +31,7 @@ from step3_pretrain.trainer.view import View
 STEPS = 8
 EVERYTHING = {
     "dropout, parts, muon": {"dropout": 0.2, "accumulate": 2, "optimizer": "muon"},
-    "experts": {"moe": True, "dropout": 0.1},
+    "experts, documents": {"moe": True, "dropout": 0.1, "rows": "documents"},
     "bfloat16": {"dtype": "bfloat16", "dropout": 0.1},
 }
 
@@ -88,7 +88,7 @@ def die_at(trainer: Trainer, monkeypatch: pytest.MonkeyPatch, step: int) -> None
     """Let a run die when it asks for the batch of a step."""
     batch = trainer.batch
 
-    def dying(number: int) -> torch.Tensor:
+    def dying(number: int) -> Any:
         if number == step:
             raise Killed
         return batch(number)
@@ -137,7 +137,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(
     trainer, view = begun(corpus, cache, tmp_path / "run"), Told()
     trainer.view, batch = view, trainer.batch
 
-    def press(step: int) -> torch.Tensor:
+    def press(step: int) -> Any:
         if step == 4:
             signal.raise_signal(signal.SIGINT)
         return batch(step)
@@ -299,7 +299,7 @@ def test_a_loss_that_is_no_number_stops_before_the_weights_are_spoiled(
     trainer = begun(corpus, cache, path)
     batch = trainer.batch
 
-    def spoil(step: int) -> torch.Tensor:
+    def spoil(step: int) -> Any:
         if step == 5 and what == "loss":
             trainer.model.norm.weight.register_hook(torch.zeros_like)
             trainer.model.register_forward_hook(
@@ -314,10 +314,10 @@ def test_a_loss_that_is_no_number_stops_before_the_weights_are_spoiled(
         trainer.train()
     said = str(error.value)
     assert said.startswith("step 5 was not taken: ")
-    assert "sample_blocks(stream, 16, 4, seed=0, step=5)" in said
+    assert "of sample_blocks with seed=0 and step=5" in said
     assert "the last good checkpoint is that of step 4" in said
     kept = json.loads((path / "failed-step-00000005.json").read_text())
-    assert kept["ids"] == batch(5).tolist()
+    assert kept["ids"] == batch(5)[0].tolist()
     assert all(bool(weight.isfinite().all()) for weight in trainer.model.parameters())
     assert all(bool(t.isfinite().all()) for t in load_file(path / "model.safetensors").values())
     assert again(path, cache).train() == 0

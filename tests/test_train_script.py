@@ -27,8 +27,9 @@ from step3_pretrain.trainer.tokenizers import encoder_for
 from step3_pretrain.trainer.view import View
 
 PLACES, NAMES = ("oak", "barn", "well", "sea"), ("Ada", "Leo", "Mia", "Tom", "Uma")
+# Of unequal lengths, so that parts of a batch predict unequally many tokens.
 STORIES = [
-    f"The {thing} lies in the {place}. Who has it? {name}!"
+    f"The {thing} lies in the {place}. Who has it? {name}!" + " Nobody else." * (len(name + place) % 3)
     for thing in ("kite", "ball", "drum", "map")
     for place in PLACES
     for name in NAMES
@@ -105,10 +106,13 @@ def test_a_loaded_run_is_the_trained_model_and_exports(corpus: str, cache: Path,
         assert torch.equal(exported(ids).logits, wanted)
 
 
-def test_parts_of_a_batch_see_what_the_whole_sees(corpus: str, cache: Path, tmp_path: Path) -> None:
-    whole = run_of(corpus, cache, tmp_path / "whole")
-    parts = run_of(corpus, cache, tmp_path / "parts", accumulate=4)
-    other = run_of(corpus, cache, tmp_path / "other", seed=1)
+@pytest.mark.parametrize("rows", ["blocks", "documents"])
+def test_parts_of_a_batch_see_what_the_whole_sees(
+    corpus: str, cache: Path, tmp_path: Path, rows: str
+) -> None:
+    whole = run_of(corpus, cache, tmp_path / "whole", rows=rows)
+    parts = run_of(corpus, cache, tmp_path / "parts", rows=rows, accumulate=4)
+    other = run_of(corpus, cache, tmp_path / "other", rows=rows, seed=1)
     assert losses(parts) == pytest.approx(losses(whole), abs=2e-5)
     assert losses(other)[0] != pytest.approx(losses(whole)[0], abs=2e-5)
 
@@ -146,8 +150,8 @@ def test_the_balance_loss_enters_and_is_kept_apart(corpus: str, cache: Path, tmp
     steps = [line for line in much if "loss" in line]
     # What is kept as the loss is the model's own, whatever the coefficient.
     trainer = new_run(toy(corpus, balance=10.0, **softmax), tmp_path / "new", View(quiet=True), cache)
-    ids = trainer.batch(0)
-    output = trainer.model(ids, labels=ids)
+    ids, labels = trainer.batch(0)
+    output = trainer.model(ids, labels=labels)
     assert steps[0]["loss"] == none[0]["loss"] == output.loss.item()
     assert steps[0]["aux_loss"] == output.aux_loss.item()
     # Two choices of eight experts: the balance loss is 2 where all are equally busy.
@@ -301,7 +305,7 @@ def test_a_plan_counts_steps_or_follows_the_clock() -> None:
     chain = Chain(True)
     steps = plan(Options(steps=100), 10_000, 32)
     assert (steps.total, steps.warmup, steps.by_clock) == (100, 5, False)
-    assert plan(Options(epochs=2.0, batch_size=4), 1_280, 32).total == 20
+    assert plan(Options(epochs=2.0, batch_size=4), 1_280, 4 * 32).total == 20
     clock = plan(Options(minutes=1.0), 10_000, 32)
     assert clock.rate(chain, 7, 60.0, 1.0) == pytest.approx(0.1)
     assert clock.rate(chain, 7, 3.0, 1.0) == pytest.approx(1.0)

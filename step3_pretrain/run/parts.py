@@ -13,7 +13,7 @@ TEXT = ("1.1", "1.5", "1.6", "1.7", "1.8")
 SLOW, FAST = ("1.2", "1.3", "1.4"), ("1.10",)
 DECODER = ("2.4d", "2.5a", "2.5b", "2.6a", "2.6b", "2.7", "2.8", "2.10a", "2.10b")
 ATTENTION = {"gqa": ("2.9",), "mla": ("2.11a", "2.11b")}
-TRAINING = ("3.1", "3.2", "3.4", "3.6", "3.7", "3.8")
+TRAINING = ("3.1", "3.4", "3.6", "3.7", "3.8")
 
 
 def used(options: Options, args: Any, states: Mapping[str, str]) -> list[str]:
@@ -26,6 +26,7 @@ def used(options: Options, args: Any, states: Mapping[str, str]) -> list[str]:
     if options.tokenizer == "own":
         is_fast = not states or states.get("1.10") in (State.YOURS.value, State.SOLVED.value)
         found |= {*(FAST if is_fast else SLOW)}
+    found |= {"3.2"} if options.rows != "documents" else set()
     found |= {"3.13" if options.schedule == "stable" else "3.5"}
     has_own_step = options.accumulate == 1 and options.dtype == "float32" and not args.n_experts
     found |= {"3.3"} if has_own_step else set()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from coursekit.corpora.sources import is_endless
 from coursekit.registry import COURSE_ROOT
 from step3_pretrain.trainer.chain import Chain
 from step3_pretrain.trainer.errors import CannotTrain
-from step3_pretrain.trainer.options import ENDLESS_DOCUMENTS, Options
+from step3_pretrain.trainer.options import BY_DOCUMENT, ENDLESS_DOCUMENTS, Options
 from step3_pretrain.trainer.tokenizers import encoder_for
 from step3_pretrain.trainer.view import View
 
@@ -30,6 +30,11 @@ class Data:
     stream: Shards
     held_out: Shards
     end_of_text: int
+
+    @property
+    def tokens_of_a_document(self) -> float:
+        """The mean number of tokens of a document, its end included."""
+        return len(self.stream) / self.stream.num_documents
 
     def sample(self, num_bytes: int) -> tuple[list[list[int]], int]:
         """Return the first held-out documents, of so many bytes or a little more, and how many exactly."""
@@ -78,6 +83,30 @@ def one_packed(chain: Chain, ids: list[int], end_of_text: int) -> Any:
         rule = "`pack` must put end_of_text behind a document"
         raise CannotTrain(f"{rule}, got {len(stream)} ids for one of {len(ids)}: course check 3.1")
     return stream[:-1].numpy()
+
+
+def rows_of(options: Options) -> str:
+    """Return what a row holds, as asked for, or as it suits the corpus."""
+    return options.rows or ("documents" if options.corpus in BY_DOCUMENT else "blocks")
+
+
+def tokens_a_step(options: Options, data: Data, block_size: int) -> float:
+    """Return how many tokens a batch has, without padding: rows of documents differ, and have a mean."""
+    row = block_size if rows_of(options) == "blocks" else min(block_size, data.tokens_of_a_document)
+    return options.batch_size * row
+
+
+class Documents(Sequence[list[int]]):
+    """The documents of a stream as lists of ids, read when they are asked for."""
+
+    def __init__(self, stream: Shards) -> None:
+        self.stream = stream
+
+    def __len__(self) -> int:
+        return self.stream.num_documents
+
+    def __getitem__(self, number: Any) -> Any:
+        return self.stream.document(number).tolist()
 
 
 def batches_on(device: str, batches: Iterator[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:

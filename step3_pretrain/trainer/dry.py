@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import time
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,9 +14,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from step3_pretrain.further_solution import flops_per_token
 from step3_pretrain.trainer.building import balance_of, model_args, new_model, new_optimizer
 from step3_pretrain.trainer.chain import Chain
-from step3_pretrain.trainer.data import data_for
+from step3_pretrain.trainer.data import data_for, rows_of, tokens_a_step
 from step3_pretrain.trainer.options import Options
-from step3_pretrain.trainer.plan import plan
+from step3_pretrain.trainer.plan import Plan, plan
 from step3_pretrain.trainer.precision import (
     DTYPES,
     SIZE,
@@ -41,18 +41,21 @@ def dry_run(options: Options, view: View) -> str:
     device = choose_device(options.device)
     dtype = choose_dtype(options.dtype, device)
     args = model_args(chain, options, options.vocab_size)
-    num_tokens = 1
+    length = plan(replace(options, epochs=None), 1, 1)
     if options.epochs is not None or options.tokenizer not in (OWN, BYTES):
         tokenizer = tokenizer_for(chain, options, args.vocab_size)
         args = model_args(chain, options, len(tokenizer))
         if options.epochs is not None:
-            num_tokens = len(data_for(chain, tokenizer, options, view).stream)
+            data = data_for(chain, tokenizer, options, view)
+            length = plan(options, len(data.stream), tokens_a_step(options, data, args.max_seq_len))
     elif options.tokenizer == BYTES:
         args = model_args(chain, options, 256 + len(chain.core.SPECIAL_TOKENS))
     # The bill is the same whoever has written the model: the reference's needs nothing to be finished.
     with torch.device("meta"):
         model = new_model(Chain(is_reference=True), args, options.seed)
-    lines = [*sizes(model, options, device, dtype), *costs(chain, model, options, num_tokens, device, dtype)]
+    lines = [*sizes(model, options, device, dtype), *costs(chain, model, options, length, device, dtype)]
+    if rows_of(options) == "documents":
+        lines.append("Rows of documents are shorter than the whole blocks that are counted here.")
     return "\n".join(lines)
 
 
@@ -73,12 +76,11 @@ def sizes(model: Any, options: Options, device: str, dtype: torch.dtype) -> list
 
 
 def costs(
-    chain: Chain, model: Any, options: Options, num_tokens: int, device: str, dtype: torch.dtype
+    chain: Chain, model: Any, options: Options, length: Plan, device: str, dtype: torch.dtype
 ) -> list[str]:
     """Return the arithmetic of the run and how long it takes here."""
     args = model.args
     block_size = args.max_seq_len
-    length = plan(options, num_tokens, block_size)
     flops = flops_per_token(multiplied(model), args.n_layers, attention_width(args), block_size)
     tokens = options.batch_size * block_size
     at_best = tokens * flops * seconds_of_product(device, dtype) / (2 * SIZE**3)
@@ -123,7 +125,7 @@ def activation_bytes(args: Any, rows: int, dtype: torch.dtype, device: str) -> i
     """
     if args.n_experts:
         width = (args.n_experts_per_tok + args.n_shared_experts) * args.moe_intermediate_size
-        args = dataclasses.replace(args, n_experts=0, intermediate_size=width)
+        args = replace(args, n_experts=0, intermediate_size=width)
     # Fake tensors have a device, and attention saves other things on one than on another.
     with FakeTensorMode(), torch.device(device):
         return _saved_bytes(new_model(Chain(is_reference=True), args, 0), rows, dtype)
@@ -161,7 +163,7 @@ def trial(chain: Chain, args: Any, options: Options, device: str, dtype: torch.d
     found = []
     for _ in range(1 + TRIALS):
         begin = time.perf_counter()
-        stepper(ids)
+        stepper(ids, ids)
         wait_for(device)
         found.append(time.perf_counter() - begin)
     return sorted(found[1:])[TRIALS // 2]

@@ -13,7 +13,7 @@ from step3_pretrain.run.folder import METRICS, WEIGHTS, RunFolder
 from step3_pretrain.trainer.building import balance_of, new_optimizer
 from step3_pretrain.trainer.chain import Chain
 from step3_pretrain.trainer.checkpoints import Checkpoints
-from step3_pretrain.trainer.data import Data
+from step3_pretrain.trainer.data import Data, Documents
 from step3_pretrain.trainer.errors import BrokenLoss, CannotTrain
 from step3_pretrain.trainer.evaluation import bits_per_byte, written
 from step3_pretrain.trainer.experts import Loads
@@ -54,6 +54,7 @@ class Trainer:
         options, args = self.options, self.model.args
         self.model.to(self.device)
         self.optimizer = new_optimizer(self.chain, options, self.model)
+        self.documents = Documents(self.data.stream)
         self.peaks = [group["lr"] for group in self.optimizer.param_groups]
         self.loads = Loads(self.model, options.bias_rate) if args.n_experts else None
         trained: Any = torch.compile(self.model) if options.compile else self.model
@@ -111,14 +112,14 @@ class Trainer:
         before = (self.step, begin)
         for group, peak in zip(self.optimizer.param_groups, self.peaks, strict=True):
             group["lr"] = self.plan.rate(self.chain, self.step, begin, peak)
-        ids = self.batch(self.step)
+        ids, labels = self.batch(self.step)
         try:
-            stepped = self.stepper(ids)
+            stepped = self.stepper(ids, labels)
         except BrokenLoss as error:
             raise self._broken(error, ids) from None
         self.step += 1
         now = (self.step, self.seconds)
-        metrics.add(self.step, self._seen(stepped, ids.numel() / (now[1] - begin)))
+        metrics.add(self.step, self._seen(stepped, int((labels != -100).sum()) / (now[1] - begin)))
         left = self.plan.left(self.step, now[1], now[1] / self.step)
         self.view.step(self.fraction, left, f"loss {stepped.loss:.3f}")
         if self.plan.is_due(self.options.eval_every, before, now) and self.fraction < 1:
@@ -126,15 +127,17 @@ class Trainer:
         if self.plan.is_due(self.options.save_every, before, now):
             self._save()
 
-    def batch(self, step: int) -> torch.Tensor:
-        """Return the global batch of a step: a function of the seed and the step alone."""
-        options = self.options
-        block_size = self.model.args.max_seq_len
-        ids = self.chain.core.sample_blocks(
-            self.data.stream, block_size, options.batch_size, options.seed, step
-        )
-        moved: torch.Tensor = ids.to(self.device)
-        return moved
+    def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return ids and labels of the global batch of a step: a function of the seed and the step alone."""
+        options, core = self.options, self.chain.core
+        sizes = (self.model.args.max_seq_len, options.batch_size, options.seed, step)
+        if options.rows == "blocks":
+            ids = labels = core.sample_blocks(self.data.stream, *sizes)
+        else:
+            ids, labels = core.sample_documents(self.documents, self.data.end_of_text, *sizes)
+        if options.compile:
+            ids, labels = at_full_length(ids, labels, sizes[0], self.data.end_of_text)
+        return ids.to(self.device), labels.to(self.device)
 
     def _seen(self, stepped: Stepped, speed: float) -> dict[str, Any]:
         seen: dict[str, Any] = {"loss": stepped.loss, "lr": self.optimizer.param_groups[0]["lr"]}
@@ -185,8 +188,19 @@ class Trainer:
         )
         rate = max(self.peaks)
         return BrokenLoss(
-            f"step {self.step} was not taken: {error}. Its batch, sample_blocks(stream, {ids.shape[1]}, "
-            f"{ids.shape[0]}, seed={self.options.seed}, step={self.step}), is in {self.run.path / name}; "
+            f"step {self.step} was not taken: {error}. Its batch, of sample_{self.options.rows} with "
+            f"seed={self.options.seed} and step={self.step}, is in {self.run.path / name}; "
             f"{stands}. "
             f"A lower --lr than {rate:g}, or --dtype float32, in another run is the usual cure"
         )
+
+
+def at_full_length(
+    ids: torch.Tensor, labels: torch.Tensor, block_size: int, end_of_text: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Fill rows up to a whole block: what is compiled once for all shapes computes other bits than what is
+    compiled for one, so that a run that goes on would differ.
+    """
+    room = (0, block_size - ids.shape[1])
+    filled = torch.nn.functional.pad(ids, room, value=end_of_text)
+    return filled, torch.nn.functional.pad(labels, room, value=-100)

@@ -15,6 +15,9 @@ ATTENTION = ("mha", "gqa", "mla")
 OPTIMIZERS = ("adamw", "muon")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 SCHEDULES = ("cosine", "stable")
+ROWS = ("blocks", "documents")
+# Corpora whose documents are short and whole: rows of one document each teach sooner to copy from it.
+BY_DOCUMENT = ("storyworld",)
 LENGTHS = ("steps", "epochs", "minutes")
 # Stories of `storyworld` that are trained on where nothing else is said: some 3 million tokens.
 ENDLESS_DOCUMENTS = 20_000
@@ -48,6 +51,7 @@ class Options:
     steps: int | None = None
     epochs: float | None = None
     minutes: float | None = None
+    rows: str | None = None
     batch_size: int = 16
     accumulate: int = 1
     optimizer: str = "adamw"
@@ -71,8 +75,14 @@ class Options:
     solution: bool = False
 
     def __post_init__(self) -> None:
-        choices = {"preset": PRESETS, "optimizer": OPTIMIZERS, "dtype": DTYPES, "schedule": SCHEDULES}
-        for name, allowed in (choices | {"attention": (None, *ATTENTION)}).items():
+        choices: dict[str, tuple[str | None, ...]] = {
+            "preset": PRESETS,
+            "optimizer": OPTIMIZERS,
+            "dtype": DTYPES,
+            "schedule": SCHEDULES,
+        }
+        choices |= {"attention": (None, *ATTENTION), "rows": (None, *ROWS)}
+        for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 rule = f"--{name} must be one of {', '.join(filter(None, allowed))}"
                 raise CannotTrain(f"{rule}, got {getattr(self, name)!r}")

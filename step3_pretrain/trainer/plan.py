@@ -62,13 +62,13 @@ class Plan:
         return next(parts) < next(parts)
 
 
-def plan(options: Options, num_tokens: int, block_size: int) -> Plan:
+def plan(options: Options, num_tokens: float, tokens_a_step: float) -> Plan:
     """Return the plan of a run over a stream of this many tokens; an epoch is as many tokens as it has."""
     if options.minutes is not None:
         total = max(1, round(60_000 * options.minutes))
         return Plan(total, round(WARMUP_SHARE * total), options.schedule, by_clock=True)
     steps = options.steps or DEFAULT_STEPS
     if options.epochs is not None:
-        steps = max(1, math.ceil(options.epochs * num_tokens / (options.batch_size * block_size)))
+        steps = max(1, math.ceil(options.epochs * num_tokens / tokens_a_step))
     warmup = min(LONGEST_WARMUP, round(WARMUP_SHARE * steps)) if options.warmup is None else options.warmup
     return Plan(steps, warmup, options.schedule, by_clock=False)

@@ -15,7 +15,7 @@ from step3_pretrain.run.folder import CONFIG, TRAINING, RunFolder, free_name
 from step3_pretrain.run.loading import args_of
 from step3_pretrain.trainer.building import model_args, new_model
 from step3_pretrain.trainer.chain import Chain
-from step3_pretrain.trainer.data import CACHE, data_for
+from step3_pretrain.trainer.data import CACHE, data_for, rows_of, tokens_a_step
 from step3_pretrain.trainer.errors import CannotTrain
 from step3_pretrain.trainer.loop import Trainer
 from step3_pretrain.trainer.options import Options
@@ -39,7 +39,8 @@ def new_run(options: Options, output: Path | None, view: View, cache: Path = CAC
     chain = Chain(options.solution)
     device = choose_device(options.device)
     dtype = choose_dtype(options.dtype, device)
-    options = replace(options, dtype=next(name for name, each in DTYPES.items() if each == dtype))
+    name = next(name for name, each in DTYPES.items() if each == dtype)
+    options = replace(options, dtype=name, rows=rows_of(options))
     wanted = model_args(chain, options, options.vocab_size)
     tokenizer = tokenizer_for(chain, options, wanted.vocab_size)
     args = model_args(chain, options, len(tokenizer))
@@ -84,7 +85,7 @@ def _trainer(
             raise CannotTrain(
                 f"a run must go on with the {name} that it began with, got another by now: begin another run"
             )
-    length = plan(options, len(data.stream), args.max_seq_len)
+    length = plan(options, len(data.stream), tokens_a_step(options, data, args.max_seq_len))
     model = new_model(chain, args, options.seed)
     trainer = Trainer(chain, options, length, data, run, model, tokenizer, device, identity, view)
     keep(trainer)
@@ -127,8 +128,7 @@ def summary(trainer: Trainer) -> str:
     """Say in three lines what is about to be trained, and whose code it is."""
     options, stream = trainer.options, trainer.data.stream
     num_parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
-    block_size = trainer.model.args.max_seq_len
-    tokens = options.batch_size * block_size
+    tokens = tokens_a_step(options, trainer.data, trainer.model.args.max_seq_len)
     length = (
         f"{trainer.plan.total / 60_000:g} minutes"
         if trainer.plan.by_clock
@@ -138,5 +138,6 @@ def summary(trainer: Trainer) -> str:
     return (
         f"{type(trainer.model).__name__} with {num_parameters:,} parameters, by {whose}\n"
         f"{len(stream):,} tokens of {options.corpus}, {stream.num_bytes / len(stream):.2f} bytes a token\n"
-        f"{length} of {options.batch_size} x {block_size} tokens, {options.dtype} on {trainer.device}"
+        f"{length} of {options.batch_size} {options.rows}, about {tokens:,.0f} tokens, "
+        f"{options.dtype} on {trainer.device}"
     )

@@ -54,34 +54,38 @@ class Stepper:
         if not torch.isfinite(self.norm):
             raise BrokenLoss(f"the gradients must be numbers, got a length of {self.norm.item()}")
 
-    def __call__(self, ids: Tensor) -> Stepped:
+    def __call__(self, ids: Tensor, labels: Tensor) -> Stepped:
         """Change the weights once and return what was seen. Raises BrokenLoss before weights are spoiled."""
         if self.accumulate == 1 and not self.is_mixed and self.balance is None:
-            loss, aux = self.chain.core.training_step(self.model, self.optimizer, ids), None
+            # The limit is kept by `_clip`, which tells how long the gradients were.
+            loss = self.chain.core.training_step(self.model, self.optimizer, ids, None, labels)
+            aux = None
         else:
-            loss, aux = self._composed(ids)
+            loss, aux = self._composed(ids, labels)
         if not torch.isfinite(loss):
             raise BrokenLoss(f"the loss must be a number, got {loss.item()}")
         return Stepped(loss.item(), None if aux is None else aux.item(), float(self.norm))
 
-    def _composed(self, ids: Tensor) -> tuple[Tensor, Tensor | None]:
+    def _composed(self, ids: Tensor, labels: Tensor) -> tuple[Tensor, Tensor | None]:
         seen: list[tuple[Tensor, Tensor]] = []
         self.model.train()
         self.optimizer.zero_grad()
         loss_of = self._loss_of(seen)
-        parts = [(part, part) for part in ids.chunk(self.accumulate)]
+        parts = list(zip(ids.chunk(self.accumulate), labels.chunk(self.accumulate), strict=True))
         if len(parts) > 1:
             self.chain.further.accumulate_gradients(loss_of, parts)
         else:
-            loss_of(ids, ids).backward()
+            loss_of(ids, labels).backward()
         if self.scaler.is_enabled():
             self.norm = self.chain.further.scaled_step(
                 self.optimizer, self.scaler, self.parameters, self.max_norm
             )
         else:
             self.optimizer.step()
-        # All parts are of one size, so that the mean over them is the mean over their tokens.
-        loss, aux = (torch.stack(each).mean() for each in zip(*seen, strict=True))
+        # Each part counts by its share of the tokens that are predicted, as in 3.9.
+        counts = [(part[:, 1:] != -100).sum() for _, part in parts]
+        shares = torch.stack(counts) / sum(counts)
+        loss, aux = ((torch.stack(each) * shares).sum() for each in zip(*seen, strict=True))
         return loss, None if self.balance is None else aux
 
     def _loss_of(self, seen: list[tuple[Tensor, Tensor]]) -> Callable[[Tensor, Tensor], Tensor]:
