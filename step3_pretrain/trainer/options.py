@@ -15,13 +15,14 @@ ATTENTION = ("mha", "gqa", "mla")
 OPTIMIZERS = ("adamw", "muon")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 SCHEDULES = ("cosine", "stable")
+PARALLEL = ("ddp", "fsdp")
 LENGTHS = ("steps", "epochs", "minutes")
 # Stories of `storyworld` that are trained on where nothing else is said: some 3 million tokens.
 ENDLESS_DOCUMENTS = 20_000
 DEFAULT_STEPS = 1_000
 # What a run that goes on may change: where and how often, never what decides its losses.
 FREE = frozenset(
-    ["device", "keep", "save_every", "eval_every", "eval_bytes", "samples", "log_every", *LENGTHS]
+    ["device", "parallel", "keep", "save_every", "eval_every", "eval_bytes", "samples", "log_every", *LENGTHS]
 )
 ABOVE_ZERO = ("steps", "epochs", "minutes", "max_documents", "lr", "other_lr", "max_norm", "eval_bytes",
               "save_every", "eval_every", "vocab_size", "batch_size", "accumulate", "keep")  # fmt: skip
@@ -63,6 +64,7 @@ class Options:
     device: str = "auto"
     dtype: str = "auto"
     compile: bool = False
+    parallel: str = "ddp"
     eval_every: int | None = None
     eval_bytes: int = 60_000
     save_every: int | None = None
@@ -72,6 +74,7 @@ class Options:
 
     def __post_init__(self) -> None:
         choices = {"preset": PRESETS, "optimizer": OPTIMIZERS, "dtype": DTYPES, "schedule": SCHEDULES}
+        choices["parallel"] = PARALLEL
         for name, allowed in (choices | {"attention": (None, *ATTENTION)}).items():
             if getattr(self, name) not in allowed:
                 rule = f"--{name} must be one of {', '.join(filter(None, allowed))}"

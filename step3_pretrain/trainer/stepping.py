@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from step3_pretrain.parallel.world import World, whole
 from step3_pretrain.trainer.chain import Chain
 from step3_pretrain.trainer.errors import BrokenLoss
 
@@ -36,7 +37,9 @@ class Stepper:
         accumulate: int,
         max_norm: float,
         balance: float | None,
+        world: World,
     ) -> None:
+        self.world = world
         self.chain, self.model, self.optimizer = chain, model, optimizer
         self.dtype, self.accumulate, self.max_norm, self.balance = dtype, accumulate, max_norm, balance
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -50,7 +53,7 @@ class Stepper:
 
     def _clip(self, *_: Any) -> None:
         """Clip right before the optimizer steps, and stop where there is nothing to step along."""
-        self.norm = self.chain.core.clip_gradients(self.parameters, self.max_norm)
+        self.norm = whole(self.chain.core.clip_gradients(self.parameters, self.max_norm))
         if not torch.isfinite(self.norm):
             raise BrokenLoss(f"the gradients must be numbers, got a length of {self.norm.item()}")
 
@@ -60,6 +63,7 @@ class Stepper:
             loss, aux = self.chain.core.training_step(self.model, self.optimizer, ids), None
         else:
             loss, aux = self._composed(ids)
+        loss, aux = self.world.mean(loss), None if aux is None else self.world.mean(aux)
         if not torch.isfinite(loss):
             raise BrokenLoss(f"the loss must be a number, got {loss.item()}")
         return Stepped(loss.item(), None if aux is None else aux.item(), float(self.norm))
