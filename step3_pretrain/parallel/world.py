@@ -129,6 +129,11 @@ def whole(tensor: Tensor) -> Tensor:
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
-def whole_weights(model: nn.Module) -> dict[str, Tensor]:
-    """Return all weights of a model of which every process may hold a share."""
-    return {name: whole(tensor.detach()) for name, tensor in model.state_dict().items()}
+def whole_weights(model: nn.Module, world: World) -> dict[str, Tensor]:
+    """Return all weights of a model of which every process may hold a share, in the first process alone."""
+    weights = {}
+    for name, tensor in model.state_dict().items():
+        found = whole(tensor.detach())
+        if world.is_first:
+            weights[name] = found.cpu()
+    return weights

@@ -49,7 +49,7 @@ class Checkpoints:
             else:
                 sharded.save(path, model, optimizer, step, whole, self.world)
             self.last = step
-            weights = whole_weights(model)
+            weights = whole_weights(model, self.world)
             if self.world.is_first:
                 self.run.write_weights(weights)
         except (OSError, SafetensorError, CheckpointException) as error:
