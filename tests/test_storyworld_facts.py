@@ -15,7 +15,7 @@ def test_stories_say_what_they_said_before_seen_without_their_program() -> None:
         told = text.partition("<|assistant|> ")[2] if text.startswith(USER) else text
         told = told.partition(f" {USER}")[0]
         hero, wanted = found(r", (\w+) wanted to \w+ a \w+ (\w+)\.", told)
-        where = found(r"(?:it|the \w+) (?:in|under|behind|on) the (\w+)\.", told)[0]
+        where = found(r"the \w+ (?:in|under|behind|on) the (\w+)\.", told)[0]
         for place in re.findall(rf"So {hero} went to the (\w+)", told):
             assert place == where
             checked["place"] += 1
@@ -23,11 +23,11 @@ def test_stories_say_what_they_said_before_seen_without_their_program() -> None:
             assert who == hero
             assert f"wanted to {verb} a" in told
             checked["outcome"] += 1
-        for other in re.findall(rf"could \w+ the {wanted} with (\w+)\.", told):
+        for other in re.findall(rf"could \w+ the \w+ {wanted} with (\w+)\.", told):
             assert other != hero
-            assert re.search(rf"\b{other}\b(?! \w+ the {wanted} with)", told.partition(" Now")[0])
+            assert re.search(rf"\b{other}\b", told.partition(" Now")[0])
             checked["company"] += 1
-        for who, thing in re.findall(r"(\w+) (?:gave|lost) the (\w+)", told):
+        for who, thing in re.findall(r"(?:way|Then),? ([A-Z]\w+) (?:gave|lost) the (\w+)", told):
             assert re.search(rf"{who} (?:found|met .* got) a {thing}\b", told.partition(f" the {thing}")[0])
             checked["gift"] += 1
         for friend, thing, who in re.findall(r"(\w+)(?: \w+ the \w+ and)? got the (\w+) from (\w+)", told):
