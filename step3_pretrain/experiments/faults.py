@@ -9,23 +9,20 @@ from __future__ import annotations
 import importlib.util
 import math
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-import torch
 from torch import nn
 
 from step3_pretrain import model_solution
-from step3_pretrain.experiments import small
+from step3_pretrain.experiments import small, wrong
 
 COPY = "step3_pretrain.faulty_solution"
 STEPS, RATE, WARMUP, LOOKS, LOOKED_AT = 150, 5e-3, 15, 10, 16
 # Which fault each letter of the hunt stands for.
 ORDER = (3, 0, 5, 2, 4, 1)
-
-Parts = Mapping[str, Callable[..., Any]]
 
 
 @dataclass(frozen=True)
@@ -35,7 +32,7 @@ class Fault:
     name: str
     section: str
     shows: str
-    parts: Callable[[Any], Parts]
+    parts: Callable[[Any], wrong.Parts]
 
 
 def reference_copy() -> ModuleType:
@@ -56,129 +53,54 @@ def plant(module: Any, fault: Fault | None) -> Any:
     return module
 
 
-def _one_batch(module: Any) -> Parts:
-    right = module.sample_blocks
-    return {"sample_blocks": lambda stream, T, B, seed, step: right(stream, T, B, seed, 0)}
-
-
-def _never_zeroed(module: Any) -> Parts:
-    def training_step(model: Any, optimizer: Any, ids: Any, max_norm: float | None = None) -> Any:
-        loss = model.train()(ids, labels=ids).loss
-        loss.backward()
-        if max_norm is not None:
-            module.clip_gradients(model.parameters(), max_norm)
-        optimizer.step()
-        return loss.detach()
-
-    return {"training_step": training_step}
-
-
-def _shifted_twice(module: Any) -> Parts:
-    def training_step(model: Any, optimizer: Any, ids: Any, max_norm: float | None = None) -> Any:
-        model.train()
-        optimizer.zero_grad()
-        loss = model(ids[:, :-1], labels=ids[:, 1:]).loss
-        loss.backward()
-        if max_norm is not None:
-            module.clip_gradients(model.parameters(), max_norm)
-        optimizer.step()
-        return loss.detach()
-
-    return {"training_step": training_step}
-
-
-def _padding_counted(module: Any) -> Parts:
-    def evaluate(model: Any, batches: Any, num_bytes: int) -> float:
-        was_training, nats = model.training, 0.0
-        model.eval()
-        with torch.no_grad():
-            for ids, labels in batches:
-                nats += model(ids, labels=labels).loss.item() * labels.numel()
-        model.train(was_training)
-        return nats / math.log(2) / num_bytes
-
-    return {"evaluate": evaluate}
-
-
-def _stuck_at_step_0(module: Any) -> Parts:
-    right = module.learning_rate
-    return {"learning_rate": lambda step, *rest, **settings: right(0, *rest, **settings)}
-
-
-def _without_root(module: Any) -> Parts:
-    def adamw_step(
-        weight: Any,
-        gradient: Any,
-        state: Any,
-        lr: float,
-        betas: Any = (0.9, 0.95),
-        eps: float = 1e-8,
-        weight_decay: float = 0.1,
-    ) -> None:
-        if not state:
-            state.update(step=0, mean=torch.zeros_like(weight), square=torch.zeros_like(weight))
-        state["step"] += 1
-        mean = state["mean"].lerp_(gradient, 1 - betas[0]) / (1 - betas[0] ** state["step"])
-        square = state["square"].lerp_(gradient**2, 1 - betas[1]) / (1 - betas[1] ** state["step"])
-        weight.mul_(1 - lr * weight_decay).sub_(lr * mean / (square + eps))
-
-    return {"adamw_step": adamw_step}
-
-
-def _decay_without_rate(module: Any) -> Parts:
-    right = module.adamw_step
-
-    def adamw_step(weight: Any, gradient: Any, state: Any, lr: float, **settings: Any) -> None:
-        decay = settings.pop("weight_decay", 0.1)
-        right(weight, gradient, state, lr, weight_decay=0.0, **settings)
-        weight.mul_(1 - decay)
-
-    return {"adamw_step": adamw_step}
-
-
 FAULTS = (
     Fault(
         "The same batch at every step",
         "3.2",
-        "The loss falls far below what any model can reach on new text, and the held-out one rises: one batch "
-        "is learned by heart.",
-        _one_batch,
+        "The loss falls far below what any model can reach on new text, and the held-out one rises: one "
+        "batch is learned by heart.",
+        wrong.one_batch,
     ),
     Fault(
         "Labels shifted a second time",
         "3.3",
         "The loss falls, a little above the sound one, while the held-out one climbs beyond guessing: the "
         "model learns to name the token after the next.",
-        _shifted_twice,
+        wrong.shifted_twice,
     ),
     Fault(
         "Padding counted by the evaluation",
         "3.4",
         "The curve is the sound one, and each dot stands above it by the same factor: it is the measure that "
         "is wrong, not the training.",
-        _padding_counted,
+        wrong.padding_counted,
     ),
     Fault(
         "The schedule asked for step 0 each time",
         "3.5",
         "The loss falls almost in a straight line, far too slowly: the rate never leaves the first step of "
         "the warm-up.",
-        _stuck_at_step_0,
+        wrong.stuck_at_step_0,
     ),
     Fault(
         "The root of the mean square forgotten",
         "3.7",
         "The loss leaps far above guessing and then comes down to what the frequencies of tokens give: "
         "where gradients are small, the moves are huge.",
-        _without_root,
+        wrong.without_root,
     ),
     Fault(
         "Decay not multiplied by the rate",
         "3.7",
-        "The loss falls for a few steps and then goes back toward guessing: every step takes a tenth of every "
-        "weight away.",
-        _decay_without_rate,
+        "The loss falls for a few steps and then goes back toward guessing: every step takes a tenth of "
+        "every weight away.",
+        wrong.decay_without_rate,
     ),
+)
+
+UNSEEN = (
+    Fault("every tensor clipped by itself", "3.6", "The direction changes a little.", wrong.each_tensor),
+    Fault("means not corrected", "3.7", "The first moves are too short.", wrong.uncorrected),
 )
 
 
@@ -198,7 +120,7 @@ def run(module: Any, lesson: small.Lesson, total: int) -> Iterator[tuple[float, 
 
 
 def held_out_nats(module: Any, model: nn.Module, lesson: small.Lesson) -> float:
-    """Return the mean loss in nats per token on held-out stories, from the bits that `module.evaluate` finds."""
+    """Return the loss in nats per token on held-out stories, from the bits that `module.evaluate` finds."""
     documents = lesson.held_out_documents[:LOOKED_AT]
     rows = list(module.document_batches(documents, lesson.end_of_text, small.BLOCK))
     predicted = sum(int((labels[:, 1:] != -100).sum()) for _, labels in rows)
@@ -226,3 +148,8 @@ def exhibits(lesson: small.Lesson) -> dict[str, Record]:
     order = [FAULTS[i] for i in ORDER]
     found = {"ABCDEF"[i]: record(lesson, fault) for i, fault in enumerate(order)}
     return found | {"sound": record(lesson, None)}
+
+
+def unseen(lesson: small.Lesson) -> dict[str, Record]:
+    """Return runs with faults that their curves hardly show."""
+    return {fault.name: record(lesson, fault) for fault in UNSEEN}

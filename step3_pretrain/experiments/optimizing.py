@@ -15,7 +15,7 @@ BAD_STEP = 60
 def with_a_bad_batch(
     module: Any, lesson: small.Lesson, max_norm: float, count: int = 110, adamw: bool = False
 ) -> tuple[list[float], list[float]]:
-    """Train a small decoder by gradient descent with momentum, or AdamW; return losses and gradients' lengths.
+    """Train a small decoder by momentum, or AdamW; return its losses and the lengths of its gradients.
 
     Gradients are clipped to `max_norm`; infinity leaves them as they are. At step `BAD_STEP` the batch is one
     token, again and again, as a broken file may hold it.
@@ -40,7 +40,8 @@ def with_a_bad_batch(
 
 def moves(module: Any, gradients: Tensor, lr: float = 0.1, **settings: Any) -> Tensor:
     """Return by how much `module.adamw_step` moves a weight for each of the gradients, one after another."""
-    weight, state, found = torch.zeros(1), {}, []
+    weight, found = torch.zeros(1), []
+    state: dict[str, Any] = {}
     for gradient in gradients:
         before = weight.clone()
         module.adamw_step(weight, gradient.view(1), state, lr, weight_decay=0.0, **settings)
@@ -48,7 +49,9 @@ def moves(module: Any, gradients: Tensor, lr: float = 0.1, **settings: Any) -> T
     return torch.cat(found)
 
 
-def uncorrected_moves(gradients: Tensor, lr: float = 0.1, betas: tuple[float, float] = (0.9, 0.999)) -> Tensor:
+def uncorrected_moves(
+    gradients: Tensor, lr: float = 0.1, betas: tuple[float, float] = (0.9, 0.999)
+) -> Tensor:
     """Return the moves of Adam without the correction of its two means."""
     mean = square = torch.zeros(())
     found = []
@@ -62,10 +65,11 @@ def uncorrected_moves(gradients: Tensor, lr: float = 0.1, betas: tuple[float, fl
 def decayed(module: Any, sizes: Tensor, decoupled: bool, count: int = 200) -> Tensor:
     """Return what is left of weights of size 1 after `count` steps, of gradients of these sizes around 0.
 
-    Decoupled the decay shrinks the weight itself; else it is added to the gradient, as L2 regularization does.
+    Decoupled the decay shrinks the weight itself; else it is added to the gradient, which is called L2.
     """
     chance = torch.Generator().manual_seed(0)
-    weight, state = torch.ones(len(sizes)), {}
+    weight = torch.ones(len(sizes))
+    state: dict[str, Any] = {}
     decay = 0.1
     for _ in range(count):
         gradient = sizes * torch.randn(len(sizes), generator=chance)

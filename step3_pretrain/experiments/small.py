@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -13,10 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from coursekit.budget import Budget
-from coursekit.corpora.storyworld import stories
+from coursekit.corpora import TextFile, baselines, storyworld
 from step2_model.model_solution import ModelArgs, Transformer
 
-TRAIN_SEED, HELD_OUT_SEED = 0, 1
 BLOCK, BATCH = 64, 8
 
 
@@ -39,14 +39,14 @@ class Lesson:
 
 
 def prepare(
-    module: Any, num_stories: int = 1_000, num_held_out: int = 60, vocab_size: int = 512, seed: int = TRAIN_SEED
+    module: Any, num_stories: int = 1_000, num_held_out: int = 60, vocab_size: int = 512, seed: int = 0
 ) -> Lesson:
     """Draw stories, train `module.Tokenizer` on them, and pack them with `module.pack`.
 
-    No held-out story stands among those to learn from.
+    No held-out story stands among those to learn from: storyworld draws them from two sides.
     """
-    train = list(itertools.islice(stories(seed), num_stories))
-    held_out = held_out_stories(num_held_out, set(train))
+    train = list(itertools.islice(storyworld.stories(seed), num_stories))
+    held_out = list(itertools.islice(storyworld.held_out_stories(seed), num_held_out))
     tokenizer = module.Tokenizer.train(train, vocab_size, module.SPECIAL_TOKENS)
     encode = encoder(tokenizer)
     documents, others = [encode(text) for text in train], [encode(text) for text in held_out]
@@ -54,12 +54,6 @@ def prepare(
     return Lesson(
         tokenizer, train, held_out, documents, others, module.pack(documents, end_of_text), end_of_text
     )
-
-
-def held_out_stories(count: int, seen: set[str], seed: int = HELD_OUT_SEED) -> list[str]:
-    """Return stories of another seed, each different from all in `seen`."""
-    fresh = (text for text in stories(seed) if text not in seen)
-    return list(itertools.islice(fresh, count))
 
 
 def encoder(tokenizer: Any) -> Callable[[str], list[int]]:
@@ -154,6 +148,22 @@ def mean_of_last(losses: Sequence[float], count: int = 10) -> float:
     return sum(last) / len(last)
 
 
+def floor_nats(lesson: Lesson) -> float:
+    """Return the law's own surprise at the held-out stories, in nats per token, their ends included."""
+    count = sum(len(document) + 1 for document in lesson.held_out_documents)
+    return -sum(storyworld.log_prob(text) for text in lesson.held_out) / count
+
+
+def known_levels(lesson: Lesson) -> dict[str, float]:
+    """Return what the held-out stories cost in bits per byte by the law itself, and by gzip."""
+    files = [TextFile(str(number), text.encode()) for number, text in enumerate(lesson.held_out)]
+    nats = -sum(storyworld.log_prob(text) for text in lesson.held_out)
+    return {
+        "the floor": nats / math.log(2) / lesson.num_bytes,
+        "gzip -9, all stories in one": baselines.gzip_bits(files),
+    }
+
+
 def unigram_entropy(stream: Tensor) -> float:
     """Return the surprise in nats per token of a model that knows how frequent each token is, no more."""
     share = torch.bincount(stream).double() / len(stream)
@@ -163,7 +173,8 @@ def unigram_entropy(stream: Tensor) -> float:
 
 def padded_share(lengths: Sequence[int], batch_size: int) -> float:
     """Return which share of all places is padding if each document is a row and a batch is as long as its
-    longest."""
+    longest.
+    """
     places = used = 0
     for group in batched(lengths, batch_size):
         places += max(group) * len(group)

@@ -1,4 +1,4 @@
-// A stream of documents and the blocks of one step: where they lie, what they hold, what has been read so far.
+// A stream of documents and the blocks of one step: where they lie, what they hold, what has been read.
 
 function drawn(parent, tag, attributes) {
   const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
@@ -45,8 +45,7 @@ export default explorer({
     const read = drawn(svg, "polyline", { class: "read" });
     const text = h("p", { class: "held token" });
     body.append(
-      h("p", { class: "caption" }, "documents in a row; beneath them the blocks of this step; then how often " +
-        "each place has been read, counted by the page"),
+      caption("documents in a row; beneath them the blocks of this step; then how often each place was read"),
       walk,
       text,
       h(
@@ -67,8 +66,8 @@ export default explorer({
       });
       const counts = countReads(arrays.starts, at.seed, at.step, size, length);
       const most = Math.max(...counts);
-      const y = (count) => base - (count / most) * 40;
-      read.setAttribute("points", counts.map((c, i) => `${x(i + 0.5).toFixed(1)},${y(c).toFixed(1)}`).join(" "));
+      const point = (c, i) => `${x(i + 0.5).toFixed(1)},${(base - (c / most) * 40).toFixed(1)}`;
+      read.setAttribute("points", counts.map(point).join(" "));
       const start = starts[at.block];
       const held = texts.slice(start, start + size);
       put(text, held.join("").replaceAll("\n", "⏎"));

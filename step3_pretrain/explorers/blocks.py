@@ -37,7 +37,12 @@ def blocks(
     places = torch.arange(N)
     starts = torch.stack(
         [
-            torch.stack([mine.sample_blocks(places, block_size, batch_size, seed, step)[:, 0] for step in range(STEPS)])
+            torch.stack(
+                [
+                    mine.sample_blocks(places, block_size, batch_size, seed, step)[:, 0]
+                    for step in range(STEPS)
+                ]
+            )
             for seed in range(SEEDS)
         ]
     )

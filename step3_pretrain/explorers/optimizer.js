@@ -54,7 +54,7 @@ export default explorer({
     const rows = h("tbody", {}, row("along the valley", 0), row("across it", 1));
     body.append(
       h("div", { class: "row kinds", role: "group", "aria-label": "Optimizer" }, kinds),
-      h("p", { class: "caption" }, "lines of equal height; cross: the lowest place; ring: where both weights are 0"),
+      caption("lines of equal height; cross: the lowest place; ring: where both weights are 0"),
       walk,
       h("div", { class: "scrolls" }, h("table", {}, head, rows)),
       h(
@@ -69,7 +69,8 @@ export default explorer({
     );
     return function draw() {
       const been = Array.from({ length: at.step + 1 }, (_, step) => place(at.which, step));
-      path.setAttribute("points", been.map(([a, b]) => `${x(a).toFixed(1)},${y(b).toFixed(1)}`).join(" "));
+      const point = ([a, b]) => `${x(a).toFixed(1)},${y(b).toFixed(1)}`;
+      path.setAttribute("points", been.map(point).join(" "));
       marks.forEach((mark, step) => {
         const [a, b] = place(at.which, step);
         mark.setAttribute("visibility", step <= at.step ? "visible" : "hidden");
@@ -83,12 +84,13 @@ export default explorer({
       const next = at.step < steps ? place(at.which, at.step + 1) : undefined;
       [a, b].forEach((value, i) => {
         const move = next ? fixed(next[i] - value, 3) : "";
-        [fixed(value, 3), fixed(curvature[i] * (value - lowest[i]), 3), move].forEach((t, j) => put(cells[i][j], t));
+        const slope = fixed(curvature[i] * (value - lowest[i]), 3);
+        [fixed(value, 3), slope, move].forEach((text, j) => put(cells[i][j], text));
       });
       const told =
         `${names[at.which]}, after ${at.step} of ${steps} steps: height ` +
-        `${fixed(heightOf(curvature, lowest, [a, b]), 3)}. The slope across is ${curvature[1] / curvature[0]} times ` +
-        `that along, at equal distance.`;
+        `${fixed(heightOf(curvature, lowest, [a, b]), 3)}. At equal distance the slope across is ` +
+        `${curvature[1] / curvature[0]} times that along.`;
       tellPlace(walk, at.step, steps + 1, told);
       say(told);
     };

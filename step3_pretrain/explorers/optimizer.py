@@ -37,8 +37,8 @@ def optimizer(mine: Any, num_steps: int = 60) -> Explorer:
     heights = {name: float(height(path[-1])) for name, path in paths.items()}
     label = whose(mine, "3.7")
     says = (
-        f"Four optimizers after {num_steps} steps in a valley that is {CURVATURE[1] / CURVATURE[0]:.0f} times "
-        f"as steep across as along: {', '.join(f'{name} at height {h:.3f}' for name, h in heights.items())}."
+        f"Four optimizers after {num_steps} steps in a valley {CURVATURE[1] / CURVATURE[0]:.0f} times as "
+        f"steep across as along: {', '.join(f'{name} at height {h:.3f}' for name, h in heights.items())}."
     )
 
     def picture() -> Figure:
@@ -69,7 +69,8 @@ def _sgd(num_steps: int) -> Tensor:
 
 
 def _by(mine: Any, num_steps: int, decay: float) -> Tensor:
-    weight, state = torch.tensor(START), {}  # type: ignore[var-annotated]
+    weight = torch.tensor(START)
+    state: dict[str, Any] = {}
     places = [weight.clone()]
     for _ in range(num_steps):
         mine.adamw_step(weight, slope(weight), state, RATE, betas=BETAS, weight_decay=decay)

@@ -28,7 +28,13 @@ def paths_in_a_valley(paths: Mapping[str, Tensor], height: Callable[[Tensor], Te
     ax.contour(x, y, heights, levels=[0.02, 0.2, 0.8, 2, 5, 10, 20], colors="#BBBBBB", linewidths=0.8)
     for i, (name, path) in enumerate(paths.items()):
         ax.plot(
-            path[:, 0], path[:, 1], color=COLORS[i], linestyle=STYLES[i], marker=MARKERS[i], ms=2.5, label=name
+            path[:, 0],
+            path[:, 1],
+            color=COLORS[i],
+            linestyle=STYLES[i],
+            marker=MARKERS[i],
+            ms=2.5,
+            label=name,
         )
     ax.set(xlim=(-4, 4), ylim=(-1.2, 1.8), xlabel="first weight", ylabel="second weight")
     ax.legend(frameon=False, fontsize=8, ncols=2)
@@ -36,7 +42,9 @@ def paths_in_a_valley(paths: Mapping[str, Tensor], height: Callable[[Tensor], Te
     return figure
 
 
-def blocks_on_a_stream(starts: Sequence[int], size: int, ends: Sequence[int], length: int, label: str) -> Figure:
+def blocks_on_a_stream(
+    starts: Sequence[int], size: int, ends: Sequence[int], length: int, label: str
+) -> Figure:
     """Draw where the blocks of one step lie on the stream, and where its documents end."""
     figure, (ax,) = canvas(height=0.9 + 0.3 * len(starts))
     for row, start in enumerate(starts):

@@ -49,9 +49,10 @@ export default explorer({
     const y = (share) => height - bottom - share * (height - bottom - 16);
     const names = ["warm-up", "floor", "steps", "last rate", "mean rate"];
     const cells = names.map(() => h("td"));
-    const rows = names.map((name, i) => h("tr", {}, h("th", { scope: "row", class: "left" }, name), cells[i]));
+    const head = (name) => h("th", { scope: "row", class: "left" }, name);
+    const rows = names.map((name, i) => h("tr", {}, head(name), cells[i]));
     body.append(
-      h("p", { class: "caption" }, "learning rate over the steps; dashed: a straight line, drawn by the page"),
+      caption("learning rate over the steps; dashed: a straight line, drawn by the page"),
       walk,
       h("div", { class: "scrolls" }, h("table", {}, h("tbody", {}, rows))),
       h(

@@ -30,7 +30,10 @@ def schedule(mine: Any, peak: float = 3e-3, warmup: int = 50, total: int = 1_000
     rates = torch.tensor(
         [
             [
-                [[mine.learning_rate(step, 1.0, up, length, floor) for step in steps_of(length)] for floor in FLOORS]
+                [
+                    [mine.learning_rate(step, 1.0, up, length, floor) for step in steps_of(length)]
+                    for floor in FLOORS
+                ]
                 for up in WARMUPS
             ]
             for length in TOTALS
