@@ -54,7 +54,7 @@ def test_the_blocks_of_the_page_are_those_that_the_module_draws() -> None:
         drawn = model_solution.sample_blocks(stream, 32, 4, seed, step)
         assert starts[seed, step].tolist() == drawn[:, 0].tolist()
     assert shown.values["ends"] == [30, 81, 102]
-    assert [shown.values["texts"][end] for end in shown.values["ends"]] == ["⏹"] * 3
+    assert [shown.values["texts"][end] for end in shown.values["ends"]] == ["‖"] * 3
 
 
 def test_a_module_that_draws_one_batch_for_all_steps_is_seen_to_do_so() -> None:

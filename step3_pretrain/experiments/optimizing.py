@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -36,6 +37,20 @@ def with_a_bad_batch(
         optimizer.step()
         losses.append(loss.item())
     return losses, norms
+
+
+def by_schedule(
+    module: Any, lesson: small.Lesson, rate_of: Callable[[int, int], float], count: int = 200
+) -> list[float]:
+    """Train a small decoder with clipping and AdamW; step i of n has the rate `rate_of(i, n)`."""
+    model, total = small.decoder(len(lesson.tokenizer)), small.steps(count)
+    optimizer = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.95))
+    losses = []
+    for step in range(total):
+        optimizer.param_groups[0]["lr"] = rate_of(step, total)
+        ids = module.sample_blocks(lesson.stream, small.BLOCK, small.BATCH, 0, step)
+        losses.append(module.training_step(model, optimizer, ids, 1.0).item())
+    return losses
 
 
 def moves(module: Any, gradients: Tensor, lr: float = 0.1, **settings: Any) -> Tensor:

@@ -46,7 +46,7 @@ def blocks(
             for seed in range(SEEDS)
         ]
     )
-    names = [*tokens, "⏹"]
+    names = [*tokens, "‖"]
     ends = [place for place, number in enumerate(stream.tolist()) if number == end]
     label = whose(mine, "3.1", "3.2")
     first = starts[0, 0].tolist()

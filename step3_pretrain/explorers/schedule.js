@@ -14,7 +14,7 @@ function straight(step, warmup, total, floor) {
 // A rate as people write it: two digits, powers of ten where it is small.
 function rate(value) {
   if (value === 0) return "0";
-  const text = value >= 0.001 ? String(Number(value.toPrecision(2))) : value.toExponential(1);
+  const text = value >= 0.0001 ? String(Number(value.toPrecision(2))) : value.toExponential(1);
   return text.replace("-", "−");
 }
 
