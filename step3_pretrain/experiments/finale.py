@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from matplotlib.figure import Figure
-from torch import Tensor, nn
+from torch import nn
 
 from coursekit import loading
 from coursekit.budget import Budget
@@ -26,7 +26,7 @@ from coursekit.widgets import Table, loss_view
 from step3_pretrain.experiments import figures, small, watching
 
 BUDGET = Budget(seconds=300, steps=20_000, held_out_bytes=60_000)
-STORIES, VOCAB_SIZE, BLOCK, BATCH, RATE = 20_000, 1_024, 256, 8, 5e-3
+STORIES, VOCAB_SIZE, BLOCK, BATCH, RATE = 20_000, 1_024, 256, 16, 4e-3
 # The schedule counts in thousandths of the budget, so that it follows clock and steps alike.
 UNITS, WARMUP, LOOKS, WATCHED = 1_000, 20, 12, 40
 SHAPE: dict[str, Any] = {
@@ -50,7 +50,7 @@ class Run:
     module: Any
     tokenizer: Any
     encode: Callable[[str], list[int]]
-    stream: Tensor
+    documents: list[list[int]]
     end_of_text: int
     held_out: list[str]
     model: nn.Module
@@ -68,6 +68,11 @@ class Run:
         return sum(len(text.encode()) for text in self.held_out)
 
     @property
+    def num_tokens(self) -> int:
+        """How many tokens there are to learn from, an end behind each story."""
+        return sum(len(document) + 1 for document in self.documents)
+
+    @property
     def floor(self) -> float:
         """The bits per byte of the law itself on these held-out stories: exact, since it is computed."""
         nats = -sum(storyworld.log_prob(text) for text in self.held_out)
@@ -77,7 +82,7 @@ class Run:
         """Return the sizes of text, vocabulary and model, and whose code will run."""
         size = sum(parameter.numel() for parameter in self.model.parameters())
         rows = [
-            ("to learn from", f"{len(self.stream):,} tokens of {self.bytes_per_token:.2f} bytes"),
+            ("to learn from", f"{len(self.documents):,} stories, {self.num_tokens:,} tokens"),
             ("held out", f"{len(self.held_out):,} stories, {self.num_bytes:,} bytes"),
             ("vocabulary", f"{len(self.tokenizer):,} tokens"),
             ("decoder", f"{size:,} parameters"),
@@ -109,7 +114,7 @@ def prepare(
     num_stories: int = STORIES,
     **changes: Any,
 ) -> Run:
-    """Draw stories, train `module.Tokenizer` on some, encode and pack all, and build `module.Transformer`.
+    """Draw stories, train `module.Tokenizer` on some, encode all, and build `module.Transformer`.
 
     `changes` are those of `ModelArgs`. COURSE_BUDGET cuts the budget, and with few steps the stories.
     """
@@ -120,12 +125,13 @@ def prepare(
     tokenizer = module.Tokenizer.train(texts[:4_000], VOCAB_SIZE, module.SPECIAL_TOKENS)
     encode = small.encoder(tokenizer)
     end_of_text = tokenizer.special_tokens[module.END_OF_TEXT]
-    stream = module.pack((encode(text) for text in texts), end_of_text)
-    bytes_per_token = sum(len(text.encode()) for text in texts) / len(stream)
+    documents = [encode(text) for text in texts]
+    num_tokens = sum(len(document) + 1 for document in documents)
+    bytes_per_token = sum(len(text.encode()) for text in texts) / num_tokens
     args = module.ModelArgs(**(SHAPE | {"vocab_size": len(tokenizer), "max_seq_len": BLOCK} | changes))
     model = build(module, args, seed, device)
     return Run(
-        *(module, tokenizer, encode, stream, end_of_text, held_out, model, seed, budget, device),
+        *(module, tokenizer, encode, documents, end_of_text, held_out, model, seed, budget, device),
         bytes_per_token,
     )
 
@@ -157,8 +163,9 @@ def steps_of(run: Run) -> Iterator[tuple[float, float]]:
         rate = run.module.learning_rate(int(used * UNITS), RATE, WARMUP, UNITS)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        ids = run.module.sample_blocks(run.stream, BLOCK, BATCH, run.seed, step).to(run.device)
-        loss = run.module.training_step(run.model, optimizer, ids, 1.0).item()
+        rows = run.module.sample_documents(run.documents, run.end_of_text, BLOCK, BATCH, run.seed, step)
+        ids, labels = (each.to(run.device) for each in rows)
+        loss = run.module.training_step(run.model, optimizer, ids, 1.0, labels).item()
         step += 1
         used = run.budget.used(time.perf_counter() - begin, step)
         yield loss, used

@@ -15,7 +15,7 @@ from coursekit.corpora.storyworld import Excess
 from step3_pretrain.experiments import small
 
 KINDS = ("form", "choice", "recall")
-STEPS, LOOKS, LOOKED_AT, RATE = 600, 12, 24, 5e-3
+STEPS, LOOKS, LOOKED_AT, BATCH, RATE = 600, 12, 24, 12, 4e-3
 # Long enough for every story under a vocabulary of 512.
 CONTEXT = 384
 
@@ -63,10 +63,11 @@ def learn_and_look(module: Any, lesson: small.Lesson) -> tuple[list[int], list[E
     encode = small.encoder(lesson.tokenizer)
     optimizer = module.AdamW(model.parameters(), RATE)
     args = module.TrainingArgs(
-        steps=total, batch_size=4, block_size=128, learning_rate=RATE, warmup=min(20, total - 1)
+        steps=total, batch_size=BATCH, block_size=CONTEXT, learning_rate=RATE, warmup=min(20, total - 1)
     )
     steps, looks = [], []
-    for step, _ in enumerate(module.train(model, optimizer, lesson.stream, args), start=1):
+    losses = module.train_on_documents(model, optimizer, lesson.documents, lesson.end_of_text, args)
+    for step, _ in enumerate(losses, start=1):
         if step in moments:
             steps.append(step)
             texts = lesson.held_out[:LOOKED_AT]

@@ -20,7 +20,9 @@ def one_batch(module: Any) -> Parts:
 def shifted_twice(module: Any) -> Parts:
     """Shift the labels, which the model shifts as well."""
 
-    def training_step(model: Any, optimizer: Any, ids: Any, max_norm: float | None = None) -> Any:
+    def training_step(
+        model: Any, optimizer: Any, ids: Any, max_norm: float | None = None, labels: Any = None
+    ) -> Any:
         model.train()
         optimizer.zero_grad()
         loss = model(ids[:, :-1], labels=ids[:, 1:]).loss
