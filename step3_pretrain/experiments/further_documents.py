@@ -31,15 +31,13 @@ def loss_with(labels_of: OfIds, model: Any, ids: Tensor) -> Tensor:
 
 
 def trained(
-    kind: type[Transformer] = Transformer, labels_of: OfIds | None = None, seed: int = 0, steps: int = 100
+    kind: type[Transformer] = Transformer, labels_of: OfIds | None = None, seed: int = 0, steps: int = 80
 ) -> Transformer:
     """Return the small model after so many steps on blocks of 128 tokens; COURSE_BUDGET cuts them down."""
     made = model(kind, seed)
     optimizer, steps = AdamW(made.parameters(), 1e-2), runs.budgeted(steps)
     loss_of = runs.loss_of if labels_of is None else partial(loss_with, labels_of)
-    runs.learn(
-        made, optimizer, range(steps), lambda step: 1 - step / steps, seed=seed, size=128, loss_of=loss_of
-    )
+    runs.learn(made, optimizer, range(steps), runs.falling(steps), seed=seed, size=128, loss_of=loss_of)
     return made
 
 

@@ -27,7 +27,7 @@ from step3_pretrain.model_solution import (
 
 BLOCK, BATCH = 64, 8
 HELD_OUT = 48
-PEAK_NORM = 1.0
+PEAK_NORM, WARMUP = 1.0, 10
 
 
 @dataclass(frozen=True)
@@ -90,11 +90,21 @@ def loss_of(model: Any, ids: Tensor) -> Tensor:
     return loss
 
 
+def warmed(step: int) -> float:
+    """Return the share of a learning rate that step has in a run that stays level after its warm-up."""
+    return min(1.0, (step + 1) / WARMUP)
+
+
+def falling(steps: int) -> Callable[[int], float]:
+    """Return the shares of a run that, after the warm-up, falls in a straight line to 0."""
+    return lambda step: warmed(step) * (1 - step / steps)
+
+
 def learn(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     steps: Iterable[int],
-    rate: Callable[[int], float] = lambda step: 1.0,
+    rate: Callable[[int], float] = warmed,
     *,
     seed: int = 0,
     size: int = BLOCK,

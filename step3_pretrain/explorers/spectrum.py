@@ -16,7 +16,7 @@ from coursekit.widgets.explorer import Explorer
 # What each step makes of a singular value s: a·s + b·s³ + c·s⁵.
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 STEPS, SHOWN = 5, 12
-# Where five steps bring every singular value of 0.0015 or more.
+# Where five steps bring every singular value of 0.0016 or more.
 LOW, HIGH = 0.68, 1.21
 
 
