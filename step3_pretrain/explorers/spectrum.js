@@ -52,7 +52,7 @@ export default explorer({
     });
     const title = h("h4", {});
     const cells = h("tbody", {}, rows.map((row) => row.element));
-    const table = h("table", {}, tableHead(["number", "", "size"]), cells);
+    const table = h("table", {}, tableHead(["rank", "", "size"]), cells);
     const chart = h("div", { class: "chart", "aria-label": "One singular value and its steps" }, svg);
     onKeys(chart, {
       ArrowLeft: () => walk(-1),
