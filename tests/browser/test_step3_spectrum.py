@@ -25,6 +25,9 @@ MOUNT = """async ([program, css, state]) => {
     (await import(url)).default.render({model: {get: key => state[key]}, el});
 }"""
 
+# The page draws in the frame after a change.
+DRAWN = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+
 
 @pytest.fixture
 def page(browser: Any) -> Iterator[Any]:
@@ -45,7 +48,7 @@ def matrix() -> torch.Tensor:
 
 def said(page: Any) -> tuple[float, float, int, int]:
     """Return what the page says: the value before, after, the step, and how many lie within."""
-    page.wait_for_timeout(100)
+    page.evaluate(DRAWN)
     text = page.inner_text(".said")
     found = re.fullmatch(
         r"A singular value of ([\d.]+) is ([\d.]+) after (\d) of 5 steps \(computed in the page\)\. "
