@@ -64,7 +64,7 @@ export default explorer({
       h(
         "div",
         { class: "newton" },
-        h("div", {}, caption("across: before a step; up: after it; the band is what five steps aim at"), chart),
+        h("div", {}, caption("across: before a step; up: after it; the band: after five"), chart),
         h("div", {}, title, table),
       ),
       h(
