@@ -18,6 +18,7 @@ from step3_pretrain.experiments import further_lengths as lengths
 from step3_pretrain.experiments import further_measures as measure
 from step3_pretrain.experiments import further_runs as runs
 from step3_pretrain.experiments.further_whole import take_steps
+from step3_pretrain.explorers.rounding import FORMATS, lowered, rounding
 from step3_pretrain.explorers.spectrum import COEFFICIENTS, HIGH, LOW, spectrum
 
 QUESTIONS = {question.id: question for question in find_step("3").questions}
@@ -426,3 +427,19 @@ def test_the_explorer_shows_the_module_s_own_singular_values() -> None:
 def test_an_explorer_of_nothing_is_refused(matrix: torch.Tensor, start: float, rule: str) -> None:
     with pytest.raises(ValueError, match=rule):
         spectrum(further, matrix, start)
+
+
+def test_the_explorer_of_formats_tells_how_far_torch_comes() -> None:
+    shown = rounding(1.0, 5e-4)
+    for name, dtype in FORMATS.items():
+        kept = torch.tensor(1.0, dtype=dtype)
+        for _ in range(1_000):
+            kept = kept - 5e-4
+        assert lowered(1.0, 5e-4, dtype)[-1] == pytest.approx(kept.item(), rel=1e-4)
+        assert f"{lowered(1.0, 5e-4, dtype)[-1]:.4g} in {name}" in shown.says
+    data, _ = shown._repr_mimebundle_()
+    assert data["image/png"]
+    assert shown.says in data["text/plain"]
+    for wrong in ({"weight": 0.3}, {"step": 0.3}):
+        with pytest.raises(ValueError, match=rf"{next(iter(wrong))} must be one of .*, got 0\.3"):
+            rounding(**wrong)
