@@ -35,17 +35,12 @@ def blocks(
         raise ValueError(f"the stream must hold {block_size} to {LONGEST:,} tokens, got {N}")
     # Blocks of the places themselves: what a block holds is where it lies.
     places = torch.arange(N)
-    starts = torch.stack(
-        [
-            torch.stack(
-                [
-                    mine.sample_blocks(places, block_size, batch_size, seed, step)[:, 0]
-                    for step in range(STEPS)
-                ]
-            )
-            for seed in range(SEEDS)
-        ]
+    drawn = (
+        mine.sample_blocks(places, block_size, batch_size, seed, step)[:, 0]
+        for seed in range(SEEDS)
+        for step in range(STEPS)
     )
+    starts = torch.stack(list(drawn)).unflatten(0, (SEEDS, STEPS))
     names = [*tokens, "‖"]
     ends = [place for place, number in enumerate(stream.tolist()) if number == end]
     label = whose(mine, "3.1", "3.2")
