@@ -28,6 +28,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 TOLERANCE = 1e-5
+# What the first part of a check may hand on to the second, in bytes.
+MAX_HANDED_ON = 4 * 2**20
 MARK = "__course_mark__"
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -89,8 +91,8 @@ def holds(label: str, value: Any, predicate: Callable[[Any, Any], bool], given: 
 
 @dataclass(frozen=True)
 class Mark:
-    """What a decorator notes on a function: "check", "cases", "steps", "reference", "curve", "mistake" or
-    "variant", and of which exercise. `called` is what a mistake is called among others.
+    """What a decorator notes on a function: "check", "new process", "cases", "steps", "reference", "curve",
+    "mistake" or "variant", and of which exercise. `called` is what a mistake is called among others.
     """
 
     kind: str
@@ -112,6 +114,16 @@ def check(item_id: str) -> Callable[[F], F]:
 
 
 probe = check
+
+
+def new_process(item_id: str) -> Callable[[F], F]:
+    """Mark the second part of a check: a generator `probe(m, rng, files)` that runs in a process of its own.
+
+    The first part, the check itself, ends with `return {"a name": b"the bytes of a file"}`, MAX_HANDED_ON in
+    all: that is `files`, and nothing else gets from the one process to the other. `rng` begins anew, so that
+    the same numbers can be drawn again.
+    """
+    return _marker("new process", item_id)
 
 
 def cases(item_id: str) -> Callable[[F], F]:
@@ -179,10 +191,15 @@ def marked(modules: Iterable[ModuleType], kind: str, item_id: str) -> list[Calla
     return list(dict.fromkeys(found))
 
 
-def as_claims(run: Iterator[Any]) -> Iterator[Claim]:
+def as_claims(run: Iterable[Any]) -> Iterator[Claim]:
     """Turn what a probe yields, bare pairs among it, into claims."""
     for item in run:
-        yield item if isinstance(item, Claim) else Claim(*item)
+        yield as_claim(item)
+
+
+def as_claim(item: Any) -> Claim:
+    """Return a claim as it is, and a bare pair as a claim of equality."""
+    return item if isinstance(item, Claim) else Claim(*item)
 
 
 class Rng:

@@ -13,7 +13,7 @@ import pytest
 
 from coursekit.cli.app import run
 from coursekit.dev import audit as audit_module
-from coursekit.dev import trials
+from coursekit.dev import partner, trials
 from coursekit.dev.audit import Audit, audit, audit_all, write_scoreboard
 from coursekit.dev.scoreboard import margin_text, markdown, rows_of
 from coursekit.dev.trials import FAR, Row, audit_item
@@ -150,9 +150,9 @@ def second(q, k):
     "Not divided either."
     return torch.einsum("...td,...sd->...ts", q, k)
 """
-    module, original = load_file(written(text)), trials.load_marked
+    module, original = load_file(written(text)), partner.load_marked
     monkeypatch.setattr(
-        trials, "load_marked", lambda step, name: [module] if name == "mistakes" else original(step, name)
+        partner, "load_marked", lambda step, name: [module] if name == "mistakes" else original(step, name)
     )
     row = audit_item(step, "2.3a", None, [20], [1])
     assert slipped(row) == {"second": "cannot be told from first: keep one of the two"}

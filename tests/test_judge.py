@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from coursekit.judging.judge import Judge
 from coursekit.judging.trial import Trial
 from coursekit.judging.verdict import Report, Status, Verdict
-from coursekit.source import reset
+from coursekit.registry import load_step
+from coursekit.source import exercise_text, reset
 
 
 def verdict_of(report: Report, item_id: str) -> Verdict:
@@ -170,6 +172,102 @@ def test_a_milestone_is_blocked_by_its_own_exercises_and_by_no_others(report: An
     assert verdict.status is Status.PASSED
 
 
+# --- milestones that rest on the steps below
+
+UNDER = '''"""A step below the toy."""
+
+
+def halve(x):
+    """Return half of x.
+
+    Tutorial: docs/toy.md
+    """
+    # 1. Divide.
+    return x / 2
+'''
+UNDER_TOML = """
+[step]
+number = 7
+title = "Below"
+question = "What is below?"
+tutorial = "docs/toy.md"
+
+[[exercise]]
+id = "7.1"
+title = "Halving"
+targets = ["halve"]
+points = 1
+minutes = 1
+difficulty = 1
+needs = []
+writeup = "docs/toy.md"
+hints = ["Half."]
+"""
+UNDER_CHECKS = """
+from coursekit.probe import check
+
+
+@check("7.1")
+def halving(m, rng):
+    yield "half of it", m.halve(rng.normal(3))
+"""
+
+
+@pytest.fixture
+def two_steps(toy: Any, tmp_path: Path, pool: Any) -> Any:
+    """A toy course of two steps, whose milestone 8.whole runs both: `judged(below, text, path)`."""
+    two = type(toy)(tmp_path / "two")
+    below = two.root / "step7_below"
+    below.mkdir()
+    (below / "exercises.toml").write_text(UNDER_TOML, encoding="utf-8")
+    (below / "model_solution.py").write_text(UNDER, encoding="utf-8")
+    (below / "checks.py").write_text(UNDER_CHECKS, encoding="utf-8")
+    (below / "mistakes.py").write_text("", encoding="utf-8")
+    toml = two.step.path / "exercises.toml"
+    text = toml.read_text(encoding="utf-8")
+    whole = text.index('id = "8.whole"')
+    toml.write_text(text[:whole] + text[whole:].replace("needs = [", 'needs = ["7.1", ', 1), encoding="utf-8")
+    step = load_step(two.step.path)
+    milestone = next(item for item in step.items if item.id == "8.whole")
+    solution = step.path / "model_solution.py"
+    future = "from __future__ import annotations\n"
+    source = solution.read_text(encoding="utf-8").replace("normalize(double(x))", "normalize(halve(x))")
+    source = source.replace(future, f"{future}\nfrom step7_below.model_solution import halve\n")
+    solution.write_text(source, encoding="utf-8")
+    text = exercise_text(source, step, "model")
+
+    def judged(body: str, is_own: bool = True) -> Verdict:
+        (below / "model_exercise.py").write_text(UNDER.replace("return x / 2", body), encoding="utf-8")
+        path = step.trio_files("model")[0] if is_own else tmp_path / "model_exercise.py"
+        path.write_text(text, encoding="utf-8")
+        result = Judge(root=two.root, pool=pool).report(step, [milestone], path)
+        assert [fault.message for fault in result.faults] == []
+        return result.verdicts[0]
+
+    return judged
+
+
+def test_a_milestone_is_blocked_by_an_exercise_of_a_step_below(two_steps: Any) -> None:
+    verdict = two_steps("return x / 3")
+    assert verdict.status is Status.BLOCKED
+    assert "your whole files of steps 7 and 8 and needs 7.1" in verdict.message
+    assert verdict.next == "first: course check 7.1"
+
+
+def test_a_milestone_runs_the_learners_own_files_of_the_steps_below(two_steps: Any) -> None:
+    assert two_steps("return x / 2").status is Status.PASSED
+    body = "if len(x.shape) == 2:\n        raise KeyError('mine')\n    return x / 2"
+    verdict = two_steps(body)
+    assert verdict.status is Status.ERROR, "right where 7.1 asks, and yet not in the whole"
+    assert "step7_below/model_exercise.py, line 11, in halve" in verdict.detail
+    assert "\nmodel_exercise.py, line" in f"\n{verdict.detail}"
+    assert verdict.next.startswith("mend line 7"), "the line of the call, in the file of the step itself"
+
+
+def test_a_file_handed_in_stands_on_the_reference_of_the_steps_below(two_steps: Any) -> None:
+    assert two_steps("raise NotImplementedError", is_own=False).status is Status.PASSED
+
+
 # --- no pass for wrong code, whatever it does to the process it runs in
 
 PATCH_EVERYTHING = """
@@ -276,7 +374,7 @@ TRICKS = {
     "claims of every other kind": """
         import coursekit.probe as probe
         import coursekit.workers.tasks as tasks
-        tasks.as_claims = lambda run: [probe.Claim("", True, "holds")] * 3
+        tasks.observe = lambda run, claims: claims.extend([probe.Claim("", True, "holds")] * 3)
         return 0
         """,
 }

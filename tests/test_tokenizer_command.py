@@ -147,7 +147,7 @@ def test_inspect_shows_what_was_learned(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "rule", "status"),
     [
-        (["train", "poems"], "a corpus must be one of python, storyworld, file:PATH, got 'poems'", 1),
+        (["train", "poems"], "must be one of python, storyworld, file:PATH, hub:NAME, got 'poems'", 1),
         (["train", "file:/not/there"], "must name a file or a folder that is there", 1),
         (["train", "storyworld", "--vocab-size", "255"], "--vocab-size must be at least 256", 1),
         (["train", "storyworld", "--vocab-size", "many"], "Invalid value for '--vocab-size'", 2),

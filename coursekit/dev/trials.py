@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 import itertools
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,11 +15,12 @@ from typing import Any
 
 import torch
 
+from coursekit.dev.distances import spread, where
+from coursekit.dev.partner import Partner, registered
 from coursekit.dev.trails import trail_slips
 from coursekit.judging.compare import measure, run_distance, same_behavior
-from coursekit.judging.loader import implementation, load_file, load_marked, reference_implementation
+from coursekit.judging.loader import implementation, load_marked, reference_implementation
 from coursekit.judging.runs import Run, decide_holds, run_probe
-from coursekit.probe import marked
 from coursekit.registry import Exercise, Milestone, Step
 from coursekit.source import forbidden_calls
 
@@ -77,11 +77,9 @@ class Trial:
     def __init__(self, step: Step, item: Item, further: Path | None, threads: Sequence[int]) -> None:
         self.step, self.item, self.threads = step, item, threads
         self.checks = load_marked(step, "checks")
-        modules = load_marked(step, "mistakes")
-        more = [load_file(further)] if further else []
-        self.known = marked(modules, "mistake", item.id)
-        self.added = marked(more, "mistake", item.id)
-        self.variants = [*marked(modules, "variant", item.id), *marked(more, "variant", item.id)]
+        self.known, self.added, self.variants = registered(step, item, further)
+        self.numbers = {f: i for i, f in enumerate([*self.known, *self.added, *self.variants])}
+        self.partner = Partner(step, item, further)
         self.reference = reference_implementation(step, item, self.checks)
         self.row = Row(item.id, item.title, item.is_milestone)
         self.faulty: set[Function] = set()
@@ -103,7 +101,7 @@ class Trial:
     def audit(self, seeds: Sequence[int]) -> Row:
         """Return the finished row."""
         for number, seed in enumerate(seeds):
-            want = self._run(self.reference, seed, self.threads[0], None)
+            want = self._run(None, seed, self.threads[0], None)
             if want.raised is not None:
                 self.row.slip("the solution", f"raises {want.raised.type}: {want.raised.message}")
                 return self.row
@@ -116,33 +114,34 @@ class Trial:
         self._count()
         return self.row
 
-    def _run(self, m: Any, seed: int, threads: int, want: Run | None) -> Run:
+    def _run(self, function: Function | None, seed: int, threads: int, want: Run | None) -> Run:
         torch.set_num_threads(threads)
-        run = run_probe(self.checks, self.item.id, m, seed)
+        m = self.reference if want is None else self.built[function]
+        first = run_probe(self.checks, self.item.id, m, seed)
+        run = self.partner.finish(first, function and self.numbers[function], seed, threads)
         return decide_holds(self.checks, want or run, run)
 
     def _right_code(self, want: Run, seed: int) -> None:
         """Let the solution and every variant run with every number of threads."""
         for function, threads in itertools.product((None, *self.variants), self.threads):
-            run = self._run(self.built[function], seed, threads, want)
+            run = self._run(function, seed, threads, want)
             distances = [measure(w, g).distance for w, g in zip(want.claims, run.claims)]
             for i, distance in enumerate(distances):
                 self.needs[i] = max(self.needs.get(i, 0.0), distance)
-            distance = run_distance(want, run)
+            distance = spread(want, run)
             self.row.spread = max(self.row.spread, min(distance, FAR))
             if distance <= MOST_SPREAD:
                 continue
             name = "the solution" if function is None else function.__name__
             if function is not None:
                 self.faulty.add(function)
-            self.row.slip(
-                name, f"{_where(want, run, MOST_SPREAD)} (right code must stay within {MOST_SPREAD:g})"
-            )
+            place = where(want, run, MOST_SPREAD)
+            self.row.slip(name, f"{place} (right code must stay within {MOST_SPREAD:g})")
 
     def _wrong_code(self, want: Run, seed: int, number: int) -> None:
         """Let every mistake run, and once more with other threads where its name is asked for."""
         mistakes = (*self.known, *self.added)
-        runs = {f: self._run(self.built[f], seed, self.threads[0], want) for f in mistakes}
+        runs = {f: self._run(f, seed, self.threads[0], want) for f in mistakes}
         for function, run in runs.items():
             if function in self.not_allowed:
                 continue
@@ -151,9 +150,8 @@ class Trial:
             if distance < LEAST_MARGIN:
                 self.faulty.add(function)
                 what = "passes" if distance <= 1 else "is too near to right code"
-                self.row.slip(
-                    function.__name__, f"{what}: {_where(want, run, 0.0)}, must be {LEAST_MARGIN:g}"
-                )
+                place = where(want, run, 0.0)
+                self.row.slip(function.__name__, f"{what}: {place}, must be {LEAST_MARGIN:g}")
         for one, two in itertools.combinations(runs, 2):
             if self.not_allowed & {one, two}:
                 continue
@@ -161,7 +159,7 @@ class Trial:
                 self.alike[two] = one
         if number < NAMING_SEEDS:
             for function in runs:
-                again = self._run(self.built[function], seed, self.threads[-1], want)
+                again = self._run(function, seed, self.threads[-1], want)
                 first = next((f for f in runs if same_behavior(runs[f], again, want)), None)
                 if first is not function:
                     self.unnamed.add(function)
@@ -228,23 +226,15 @@ class Trial:
         row.accepted = sum(function not in self.faulty for function in self.variants)
 
 
-def _where(want: Run, run: Run, above: float) -> str:
-    """Say where a run is farther from the trusted one than `above`: at its worst claim, or where it stops."""
-    far = [(measure(w, g).distance, w.label) for w, g in zip(want.claims, run.claims)]
-    worst = max(far, default=(0.0, ""))
-    if worst[0] > above or run.raised is None:
-        distance = "infinitely many" if math.isinf(worst[0]) else f"{worst[0]:.3g}"
-        return f"{distance} tolerances away at {worst[1]!r}"
-    return f"raises {run.raised.type}: {run.raised.message}"
-
-
 def audit_item(
     step: Step, item_id: str, further: Path | None, seeds: Sequence[int], threads: Sequence[int]
 ) -> Row:
     """Return what the audit of one exercise or milestone finds."""
     item = next(item for item in step.items if item.id == item_id)
     before = torch.get_num_threads()
+    trial = Trial(step, item, further, threads)
     try:
-        return Trial(step, item, further, threads).audit(seeds)
+        return trial.audit(seeds)
     finally:
+        trial.partner.close()
         torch.set_num_threads(before)

@@ -100,16 +100,31 @@ class Expected:
         if self._store is not None:
             with contextlib.suppress(OSError, wire.WireError, KeyError, TypeError, ValueError):
                 return read(wire.load(self._store, name))
-        outcome = self._pool.run(self._job | more | {"task": task}, SECONDS)
+        reply = self._reply(more | {"task": task})
+        if before := _unfinished(task, reply):
+            reply = self._reply(more | {"task": task, "before": before})
+        if self._store is not None:
+            with contextlib.suppress(OSError):
+                self._store.mkdir(parents=True, exist_ok=True)
+                wire.save(self._store, name, reply)
+        return read(reply)
+
+    def _reply(self, job: dict[str, Any]) -> Any:
+        """Return what a process of its own answers to a job."""
+        outcome = self._pool.run(self._job | job, SECONDS)
         if outcome.reply is None:
             raise WorkerError(
                 f"the trusted run of {self._job['item']} gave nothing ({outcome.end}): {outcome.printed}"
             )
-        if self._store is not None:
-            with contextlib.suppress(OSError):
-                self._store.mkdir(parents=True, exist_ok=True)
-                wire.save(self._store, name, outcome.reply)
-        return read(outcome.reply)
+        return outcome.reply
+
+
+def _unfinished(task: str, reply: Any) -> dict[str, Any]:
+    """Return the runs of a reply by the name of the mistake, "" for right code, if any of them goes on."""
+    runs = {"": reply["run"]} if task == "reference" else {}
+    if task == "mistakes":
+        runs = {known["name"]: known["run"] for known in reply}
+    return runs if any(run["files"] is not None for run in runs.values()) else {}
 
 
 def _reference(data: Any) -> tuple[Run, tuple[dict[str, Any], ...], tuple[Chained, ...]]:

@@ -9,14 +9,14 @@ the trusted run.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from coursekit.judging import messages
 from coursekit.judging.submission import Submission
 from coursekit.judging.trial import Item, Setting, Trial
-from coursekit.judging.verdict import Report, Status, Verdict
-from coursekit.registry import COURSE_ROOT, Exercise, Milestone, Step
+from coursekit.judging.verdict import FileFault, Report, Status, Verdict
+from coursekit.registry import COURSE_ROOT, Exercise, Milestone, Step, load_course
 from coursekit.workers.pool import Pool, pool_of
 
 
@@ -40,40 +40,63 @@ class Judge:
         """Judge these exercises and milestones of one step on the learner's file (by default the step's
         own).
         """
-        setting = Setting(self.pool(step), self.seed, self.store)
-        submissions: dict[str, Submission] = {}
-        verdicts: dict[str, Verdict] = {}
-        for item in items:
-            if item.trio not in submissions:
-                file = path or step.trio_files(item.trio)[0]
-                submissions[item.trio] = Submission(step, item.trio, file)
-            _judge(setting, submissions[item.trio], item, verdicts)
-        lost = [v.id for v in verdicts.values() if v.status not in (Status.PASSED, Status.NOT_STARTED)]
-        first = next(iter(submissions.values()), None)
+        round_ = _Round(Setting(self.pool(step), self.seed, self.store), step, path)
+        verdicts = tuple(round_.judge(step, item) for item in items)
+        first = next(iter(round_.submissions.values()), None)
         return Report(
             str(first.path if first else path),
             first.sha256 if first else "",
-            tuple(verdicts[item.id] for item in items),
-            tuple(fault for submission in submissions.values() for fault in submission.faults(lost)),
+            verdicts,
+            tuple(round_.faults()),
         )
 
 
-def _judge(setting: Setting, sub: Submission, item: Item, verdicts: dict[str, Verdict]) -> Verdict:
-    """Judge one item, once, and before a milestone the exercises that it needs."""
-    if item.id not in verdicts:
-        if isinstance(item, Milestone):
-            verdicts[item.id] = _milestone(setting, sub, item, verdicts)
-        else:
-            verdicts[item.id] = _exercise(setting, sub, item)
-    return verdicts[item.id]
+class _Round:
+    """One report in the making: each file is read once and each item judged once."""
 
+    def __init__(self, setting: Setting, step: Step, path: Path | None) -> None:
+        self.setting, self.step, self.path = setting, step, path
+        self.submissions: dict[tuple[str, str], Submission] = {}
+        self.verdicts: dict[str, Verdict] = {}
 
-def _milestone(setting: Setting, sub: Submission, item: Milestone, verdicts: dict[str, Verdict]) -> Verdict:
-    """Judge the learner's file as it is, if the exercises behind the milestone pass."""
-    needed = [exercise for exercise in sub.step.exercises if exercise.id in item.needs]
-    judged = [_judge(setting, sub, exercise, verdicts) for exercise in needed]
-    missing = [verdict.id for verdict in judged if verdict.status is not Status.PASSED]
-    return messages.blocked(sub, item, missing) if missing else Trial(setting, sub, item, sub.text).verdict()
+    def judge(self, step: Step, item: Item) -> Verdict:
+        """Judge one item, and before a milestone the exercises that it needs."""
+        if item.id not in self.verdicts:
+            sub = self._submission(step, item.trio)
+            if isinstance(item, Milestone):
+                self.verdicts[item.id] = self._milestone(sub, item)
+            else:
+                self.verdicts[item.id] = _exercise(self.setting, sub, item)
+        return self.verdicts[item.id]
+
+    def faults(self) -> Iterator[FileFault]:
+        """Yield what is wrong outside the bodies of every file that was read."""
+        fine = (Status.PASSED, Status.NOT_STARTED)
+        for sub in self.submissions.values():
+            ids = {item.id for item in sub.step.items}
+            yield from sub.faults([i for i, v in self.verdicts.items() if i in ids and v.status not in fine])
+
+    def _submission(self, step: Step, trio: str) -> Submission:
+        key = step.folder, trio
+        if key not in self.submissions:
+            given = self.path if step.folder == self.step.folder else None
+            self.submissions[key] = Submission(step, trio, given or step.trio_files(trio)[0])
+        return self.submissions[key]
+
+    def _milestone(self, sub: Submission, item: Milestone) -> Verdict:
+        """Judge the learner's file as it is, if the exercises behind the milestone pass.
+
+        In the learner's own folder these may be exercises of the steps below, whose files run as they are,
+        too. A file from elsewhere stands on the reference for the steps below.
+        """
+        below = [step for step in load_course(sub.step.root) if step.number < sub.step.number]
+        steps = [*(below if sub.is_own else []), sub.step]
+        needed = [(step, each) for step in steps for each in step.exercises if each.id in item.needs]
+        judged = [self.judge(step, exercise) for step, exercise in needed]
+        missing = [verdict.id for verdict in judged if verdict.status is not Status.PASSED]
+        if missing:
+            return messages.blocked(sub, item, missing)
+        return Trial(self.setting, sub, item, sub.text).verdict()
 
 
 def _exercise(setting: Setting, sub: Submission, item: Exercise) -> Verdict:

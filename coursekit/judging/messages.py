@@ -94,8 +94,14 @@ def blocked(sub: Submission, item: Milestone, open_ids: Sequence[str]) -> Verdic
         item,
         Status.BLOCKED,
         f"first: course check {open_ids[0]}",
-        message=f"This milestone runs your whole file and needs {_list(open_ids)}, not passed yet.",
+        message=f"This milestone runs {_whole(item)} and needs {_list(open_ids)}, not passed yet.",
     )
+
+
+def _whole(item: Milestone) -> str:
+    """Say what a milestone runs: one file, or those of every step that it needs exercises of."""
+    steps = sorted({needed.partition(".")[0] for needed in item.needs} | {item.id.partition(".")[0]})
+    return "your whole file" if len(steps) == 1 else f"your whole files of steps {_list(steps)}"
 
 
 def failed(sub: Submission, item: Item, claim: Claim, difference: Difference, credit: float) -> Verdict:

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import dataclasses
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 from coursekit.judging.wire import freeze
-from coursekit.probe import Claim, Rng, as_claims, marked
+from coursekit.probe import MAX_HANDED_ON, Claim, Rng, as_claim, as_claims, marked
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,15 @@ class Raised:
 
 @dataclass(frozen=True)
 class Run:
-    """What a probe observed. `returns` says, call by call, what the exercise's own functions returned."""
+    """What a probe observed. `returns` says, call by call, what the exercise's own functions returned.
+
+    `files` are handed on where a second part of the check follows in a new process; `joined` is then the run.
+    """
 
     claims: tuple[Claim, ...]
     raised: Raised | None = None
     returns: tuple[str, ...] = ()
+    files: Mapping[str, bytes] | None = None
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ def seeded(seed: int, item_id: str) -> Rng:
     return Rng((seed << 32) ^ zlib.crc32(item_id.encode()))
 
 
-def find_probe(checks: Sequence[ModuleType], item_id: str) -> Callable[..., Iterator[Any]]:
+def find_probe(checks: Sequence[ModuleType], item_id: str) -> Callable[..., Generator[Any, None, Any]]:
     """Return the probe of an item. Raises ValueError where the step has none or several."""
     probes = marked(checks, "check", item_id)
     if len(probes) != 1:
@@ -59,19 +63,65 @@ def find_probe(checks: Sequence[ModuleType], item_id: str) -> Callable[..., Iter
     return probes[0]
 
 
-def run_probe(checks: Sequence[ModuleType], item_id: str, m: Any, seed: int) -> Run:
-    """Run an item's probe on an implementation; an exception of the implementation ends the run and is
-    noted.
+def start_probe(
+    checks: Sequence[ModuleType], item_id: str, m: Any, seed: int, files: Mapping[str, bytes] | None = None
+) -> Generator[Any, None, Any]:
+    """Return an item's probe on an implementation: the check or, with the files of that, its second part."""
+    if files is None:
+        return find_probe(checks, item_id)(m, seeded(seed, item_id))
+    second = marked(checks, "new process", item_id)
+    if len(second) != 1:
+        raise ValueError(f"{item_id} must have one part for a new process, got {len(second)}")
+    return second[0](m, seeded(seed, item_id), files)
+
+
+def whole_probe(checks: Sequence[ModuleType], item_id: str, m: Any, seed: int) -> Iterator[Any]:
+    """Yield what both parts of an item's check yield, in this process: where a keyboard is there."""
+    files = yield from start_probe(checks, item_id, m, seed)
+    if files is not None:
+        yield from start_probe(checks, item_id, m, seed, files)
+
+
+def observe(probe: Iterator[Any], claims: list[Claim]) -> Mapping[str, bytes] | None:
+    """Add the claims that a probe yields, frozen one by one, and return the files that it hands on."""
+    while True:
+        try:
+            item = next(probe)
+        except StopIteration as end:
+            return None if end.value is None else within_limit(end.value)
+        claims.append(frozen(as_claim(item)))
+
+
+def within_limit(files: Mapping[str, bytes]) -> Mapping[str, bytes]:
+    """Return files that may be handed on. Raises ValueError for more than MAX_HANDED_ON bytes of them."""
+    if (count := sum(map(len, files.values()))) > MAX_HANDED_ON:
+        raise ValueError(f"files may have at most {MAX_HANDED_ON} bytes in all, got {count}")
+    return files
+
+
+def run_probe(
+    checks: Sequence[ModuleType], item_id: str, m: Any, seed: int, files: Mapping[str, bytes] | None = None
+) -> Run:
+    """Run an item's probe on an implementation, with files its second part; an exception of the
+    implementation ends the run and is noted.
     """
-    probe = find_probe(checks, item_id)
+    probe = start_probe(checks, item_id, m, seed, files)
     claims: list[Claim] = []
-    raised = None
+    handed_on = raised = None
     try:
-        for claim in as_claims(probe(m, seeded(seed, item_id))):
-            claims.append(frozen(claim))
+        handed_on = observe(probe, claims)
     except Exception as error:  # noqa: BLE001 - whatever an implementation raises is an observation
         raised = Raised(type(error).__name__, str(error))
-    return Run(tuple(claims), raised)
+    is_promised = files is None and bool(marked(checks, "new process", item_id))
+    if raised is None and (handed_on is not None) != is_promised:
+        raise ValueError(f"the check of {item_id} must hand on files if a second part follows, and only then")
+    return Run(tuple(claims), raised, files=handed_on)
+
+
+def joined(first: Run, second: Run) -> Run:
+    """Return the runs of both parts of a check as one."""
+    claims, returns = (*first.claims, *second.claims), (*first.returns, *second.returns)
+    return Run(claims, second.raised, returns)
 
 
 def run_chains(checks: Sequence[ModuleType], item_id: str, m: Any, seed: int) -> list[Chained]:
@@ -131,6 +181,7 @@ def run_to_data(run: Run) -> dict[str, Any]:
         ],
         "raised": None if run.raised is None else dataclasses.asdict(run.raised),
         "returns": list(run.returns),
+        "files": freeze(run.files),
     }
 
 
@@ -144,7 +195,17 @@ def run_from_data(data: dict[str, Any]) -> Run:
             raise TypeError(f"a line must be a whole number, got {raised.line!r}")
     if not all(type(text) is str for text in texts):
         raise TypeError(f"what is told must be text, got {texts}")
-    return Run(tuple(Claim(**claim) for claim in data["claims"]), raised, tuple(data["returns"]))
+    claims = tuple(Claim(**claim) for claim in data["claims"])
+    return Run(claims, raised, tuple(data["returns"]), files_from_data(data["files"]))
+
+
+def files_from_data(data: Any) -> Mapping[str, bytes] | None:
+    """Return the files behind `freeze`. Raises ValueError, TypeError or KeyError for anything else."""
+    if data is None:
+        return None
+    if not isinstance(data, dict):
+        raise TypeError(f"files must be bytes by name, got {type(data).__name__}")
+    return within_limit({name: bytes.fromhex(file["bytes"]) for name, file in data.items()})
 
 
 def chains_to_data(chains: Sequence[Chained]) -> list[dict[str, Any]]:

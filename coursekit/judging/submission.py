@@ -50,6 +50,11 @@ class Submission:
         self._missing: dict[str, list[str]] = {}
         self._module_fault: tuple[Raised, set[str]] | None = None
 
+    @property
+    def is_own(self) -> bool:
+        """Whether this is the file in the step's own folder, with those of the other steps around it."""
+        return self.path.resolve() == self.step.trio_files(self.trio)[0].resolve()
+
     def without_running(self, item: Exercise) -> Verdict | None:
         """Return the verdict that needs no run: a missing function, an untouched stub, a forbidden call."""
         absent = [target for target in item.targets if target not in self.spans]

@@ -13,13 +13,13 @@ from coursekit.judging import endings, messages
 from coursekit.judging.chains import first_parting
 from coursekit.judging.compare import compare, same_behavior, same_start
 from coursekit.judging.expected import PRACTICE_SEED, Expected
-from coursekit.judging.runs import Raised, Run, chains_from_data, run_from_data, run_to_data
+from coursekit.judging.runs import Raised, Run, chains_from_data, joined, run_from_data, run_to_data
 from coursekit.judging.smallest import print_case, smallest_failing
 from coursekit.judging.submission import Submission
 from coursekit.judging.tell import describe
 from coursekit.judging.verdict import Mistake, Status, Verdict
 from coursekit.registry import Exercise, Milestone, Step, load_course
-from coursekit.source import exercise_text
+from coursekit.source import exercise_text, read_source
 from coursekit.workers import WorkerError
 from coursekit.workers.pool import Outcome, Pool
 
@@ -69,6 +69,8 @@ class Trial:
         self.lines = lines
         self.outcome = self._run("probe")
         self.run = _run_of(self.outcome)
+        if self.run is not None and self.run.files is not None:
+            self.run = self._in_new_process(self.run)
 
     @property
     def cannot_load(self) -> bool:
@@ -159,18 +161,31 @@ class Trial:
             raise WorkerError(f"the predicates of {self.item.id} gave nothing ({outcome.end})")
         return run_from_data(outcome.reply)
 
-    def _run(self, task: str) -> Outcome:
+    def _in_new_process(self, first: Run) -> Run | None:
+        """Run the second part of the check on the files of the first, and return both as one run; None where
+        the new process ended without a reply.
+        """
+        assert first.files is not None
+        printed = self.outcome.printed
+        self.outcome = self._run("probe", dict(first.files))
+        self.outcome = dataclasses.replace(self.outcome, printed=printed + self.outcome.printed)
+        second = _run_of(self.outcome)
+        return None if second is None else joined(first, second)
+
+    def _run(self, task: str, files: dict[str, bytes] | None = None) -> Outcome:
         """Run the text in a worker; what it imports of the course is the reference, but in milestones: these
-        run the learner's files, with the reference for the core beside a further file.
+        run the learner's files of the steps below, if the text is that of their own file.
+
+        Beside a further file the reference stands for the core.
         """
         step, item = self.sub.step, self.item
         main = f"{step.folder}.{item.trio}_exercise"
         modules: dict[str, Any] = references(step, item)
-        if isinstance(item, Milestone):
-            modules = {name: m for name, m in modules.items() if name == f"{step.folder}.model_exercise"}
+        if isinstance(item, Milestone) and self.sub.is_own:
+            modules = {name: own_file(name, m, step) for name, m in modules.items()}
         lines = None if self.lines is None else list(self.lines)
         modules[main] = {"text": self.text, "filename": str(self.sub.path), "lines": lines}
-        more = {"main": main, "modules": modules, "seconds": item.timeout}
+        more = {"main": main, "modules": modules, "seconds": item.timeout, "files": files}
         return self.setting.pool.run(self.setting.job(task, step, item) | more, item.timeout)
 
 
@@ -204,6 +219,15 @@ def references(step: Step, item: Item) -> dict[str, Any]:
                     "lines": None,
                 }
     return found
+
+
+def own_file(name: str, reference: dict[str, Any], step: Step) -> dict[str, Any]:
+    """Return the learner's file of a step below in place of its reference; that of the same step stays."""
+    folder, _, module = name.partition(".")
+    path = step.root / folder / f"{module}.py"
+    if folder == step.folder or not path.is_file():
+        return reference
+    return {"text": read_source(path)[0], "filename": str(path), "lines": None}
 
 
 def _run_of(outcome: Outcome) -> Run | None:

@@ -14,7 +14,7 @@ from coursekit.judging.compare import value_distance
 from coursekit.judging.expected import PRACTICE_SEED
 from coursekit.judging.judge import judge
 from coursekit.judging.loader import load_marked, reference_implementation
-from coursekit.judging.runs import find_probe, seeded
+from coursekit.judging.runs import whole_probe
 from coursekit.judging.smallest import in_short
 from coursekit.judging.tell import describe
 from coursekit.judging.verdict import Status, Verdict
@@ -152,7 +152,7 @@ def _calls(step: Step, item: Item, m: Any, verdict: Verdict) -> list[Call]:
     makers = marked(checks, "cases", item.id)
     if verdict.case_number is not None and len(makers) == 1:
         return list(calls_behind(makers[0](m), verdict.case_number, calls))
-    run = find_probe(checks, item.id)(m, seeded(PRACTICE_SEED, item.id))
+    run = whole_probe(checks, item.id, m, PRACTICE_SEED)
     return list(calls_behind(run, verdict.claim_number or 0, calls))
 
 

@@ -19,7 +19,7 @@ import coursekit
 from coursekit.judging.compare import compare
 from coursekit.judging.expected import PRACTICE_SEED, Expected
 from coursekit.judging.loader import load_marked
-from coursekit.judging.runs import Run, decide_holds, find_probe, frozen, seeded
+from coursekit.judging.runs import Run, decide_holds, frozen, whole_probe
 from coursekit.judging.smallest import MAX_SHORT, in_short, named, size, told_apart
 from coursekit.judging.tell import describe
 from coursekit.judging.trial import Setting
@@ -82,8 +82,8 @@ def claim_target(step: Step, item: Item, verdict: Verdict, claim: int | None) ->
         title += f"\nEverything passes. Another claim: course debug {item.id} --claim N"
     elif claim is None and verdict.case_number is not None:
         title += f"\nThe smallest input that fails: course debug {item.id} --small"
-    probe = find_probe(checks, item.id)
-    return Target(title, lambda m: probe(m, seeded(PRACTICE_SEED, item.id)), number, claims[number])
+    probe = lambda m: whole_probe(checks, item.id, m, PRACTICE_SEED)  # noqa: E731
+    return Target(title, probe, number, claims[number])
 
 
 def small_target(step: Step, item: Item, verdict: Verdict) -> Target:

@@ -131,8 +131,11 @@ def _called_with(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any], 
 def tell_exception(error: BaseException, sources: Mapping[str, Source], stage: str) -> Raised:
     """Return an exception as data: its type and text, and the learner's own frames in the learner's own
     lines.
+
+    The last source is the text on trial; `line` is one of its lines.
     """
     files = {source.filename: source for source in sources.values()}
+    main = next(reversed(files), "")
     if isinstance(error, SyntaxError) and error.filename in files:
         return _tell_syntax(error, files[error.filename], stage)
     told: list[str] = []
@@ -144,9 +147,10 @@ def tell_exception(error: BaseException, sources: Mapping[str, Source], stage: s
         if source is None:
             continue
         own = source.learner_line(number)
-        line = own if own is not None else line
+        # In a milestone the innermost frame may stand in the file of a step below, with other lines.
+        line = own if own is not None and filename == main else line
         place = "given by the course" if own is None else f"line {own}"
-        told.append(f"{filename.rpartition('/')[2]}, {place}, in {function}")
+        told.append(f"{_told_name(filename, main)}, {place}, in {function}")
         if text := linecache.getline(filename, number).strip():
             told.append(f"    {text}")
     shown = told[-2 * MAX_FRAMES :]
@@ -156,6 +160,13 @@ def tell_exception(error: BaseException, sources: Mapping[str, Source], stage: s
     # What fails while the text is loaded is the learner's, even where no line of theirs has run.
     in_learner = stage == "module" or (bool(told) and (innermost_is_learner or line is not None))
     return Raised(type(error).__name__, text, "\n".join(shown), line, in_learner, stage)
+
+
+def _told_name(filename: str, main: str) -> str:
+    """Return a file's name, with its folder for one that is called like the text on trial."""
+    *_, folder, name = ["", *filename.replace("\\", "/").split("/")]
+    is_twin = filename != main and name == main.replace("\\", "/").rpartition("/")[2]
+    return f"{folder}/{name}" if is_twin else name
 
 
 def say(error: BaseException) -> str:

@@ -25,15 +25,16 @@ from coursekit.judging.runs import (
     Run,
     chains_to_data,
     decide_holds,
-    find_probe,
-    frozen,
+    files_from_data,
+    joined,
+    observe,
     run_chains,
     run_from_data,
     run_probe,
     run_to_data,
-    seeded,
+    start_probe,
 )
-from coursekit.probe import Claim, as_claims, marked
+from coursekit.probe import Claim, marked
 from coursekit.registry import Exercise, Milestone, Step, load_step
 from coursekit.workers.hunted import loss_curve, show_mistakes
 from coursekit.workers.keyboard import take_away
@@ -80,11 +81,12 @@ def limit_threads(count: int) -> None:
 
 
 def probe_learner(job: dict[str, Any], step: Step, item: Any, checks: Sequence[ModuleType]) -> dict[str, Any]:
-    """Run the item's probe on the learner's text."""
+    """Run the item's probe on the learner's text; with the job's files, what follows in a new process."""
     sources = _sources(job)
     claims: list[Claim] = []
     notes: list[str] = []
     raised: Raised | None = None
+    files = None
     stage = "module"
     # Shortly before the time is up, note where the code is: C code does this even while Python is in a loop.
     stack = os.open("stack.txt", os.O_WRONLY | os.O_CREAT, 0o600)
@@ -97,11 +99,11 @@ def probe_learner(job: dict[str, Any], step: Step, item: Any, checks: Sequence[M
         stage = "probe"
         loaded.touch()
         notes = record_returns(module, item.targets)
-        for claim in as_claims(find_probe(checks, item.id)(module, seeded(job["seed"], item.id))):
-            claims.append(frozen(claim))
+        given = files_from_data(job.get("files"))
+        files = observe(start_probe(checks, item.id, module, job["seed"], given), claims)
     except BaseException as error:  # noqa: BLE001 - exit and interrupt too are what the learner's code did
         raised = tell_exception(error, sources, stage)
-    return run_to_data(Run(tuple(claims), raised, tuple(notes)))
+    return run_to_data(Run(tuple(claims), raised, tuple(notes), files))
 
 
 def look_at_learner(job: dict[str, Any], step: Step, item: Any, checks: Sequence[ModuleType]) -> Any:
@@ -118,14 +120,15 @@ def reference(job: dict[str, Any], step: Step, item: Any, checks: Sequence[Modul
     """Run the item's probe, small cases and chains on what it is compared with."""
     m = reference_implementation(step, item, checks)
     notes = record_returns(m, item.targets) if isinstance(m, ModuleType) else []
-    run = dataclasses.replace(run_probe(checks, item.id, m, job["seed"]), returns=tuple(notes))
+    run = _trusted_run(job, item, checks, m, "", None)
+    run = dataclasses.replace(run, returns=(*run.returns, *notes))
     if run.raised:
         raise RuntimeError(f"the probe of {item.id} must run on the solution, got {run.raised}")
     chains = run_chains(checks, item.id, m, job["seed"])
     if broken := [chain.run.raised for chain in chains if chain.run.raised]:
         raise RuntimeError(f"the chains of {item.id} must run on the solution, got {broken[0]}")
     return {
-        "run": run_to_data(decide_holds(checks, run, run)),
+        "run": run_to_data(run),
         "cases": _cases(m, item, checks),
         "chains": chains_to_data(chains),
     }
@@ -138,10 +141,27 @@ def mistakes(
     want = run_from_data(job["want"])
     known = []
     for function in marked(load_marked(step, "mistakes"), "mistake", item.id):
-        run = run_probe(checks, item.id, implementation(step, item, function), job["seed"])
-        data = run_to_data(decide_holds(checks, want, run))
-        known.append({"name": function.__name__, "text": _text(function), "run": data})
+        m, name = implementation(step, item, function), function.__name__
+        data = run_to_data(_trusted_run(job, item, checks, m, name, want))
+        known.append({"name": name, "text": _text(function), "run": data})
     return known
+
+
+def _trusted_run(
+    job: dict[str, Any], item: Any, checks: Sequence[ModuleType], m: Any, name: str, want: Run | None
+) -> Run:
+    """Run the item's probe on an implementation of the registry and, once the run is whole, its predicates.
+
+    A job with the runs of an earlier process, by name, goes on with the files that these have handed on.
+    """
+    if not job.get("before"):
+        run = run_probe(checks, item.id, m, job["seed"])
+    else:
+        first = run_from_data(job["before"][name])
+        if first.files is None:
+            return first
+        run = joined(first, run_probe(checks, item.id, m, job["seed"], first.files))
+    return run if run.files is not None else decide_holds(checks, want or run, run)
 
 
 def decide(job: dict[str, Any], step: Step, item: Any, checks: Sequence[ModuleType]) -> dict[str, Any]:

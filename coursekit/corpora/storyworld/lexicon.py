@@ -1,0 +1,112 @@
+"""The options of a world: its words as they are said, each with the space in front of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+
+from coursekit.corpora.storyworld.telling import Options
+from coursekit.corpora.storyworld.world import World
+
+USER, ASSISTANT, END = "<|user|>", "<|assistant|>", "<|end|>"
+# Requests and questions come apart from each other: together a third of all documents hold a dialogue.
+REQUESTS, QUESTIONS = 1 / 9, 1 / 4
+
+
+@lru_cache(maxsize=1 << 16)
+def among(kind: str, *texts: str) -> Options:
+    """Return options that this story alone offers, such as who of those present acts; they matter."""
+    return Options(kind, texts, matters=True)
+
+
+def article(noun: str) -> str:
+    """Return " a" or " an", as the noun's first letter asks for (the noun has its space in front)."""
+    return " an" if noun[1] in "aeiou" else " a"
+
+
+class Lexicon:
+    """All options of a world that do not depend on the story."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._begin()
+        self._objects()
+        self._places()
+        self._events()
+        self._feelings()
+
+    def _begin(self) -> None:
+        times = tuple(self.world.times)
+        usual = (1 - REQUESTS) / len(times)
+        self.opening = Options("opening", (USER, *times), (REQUESTS, *[usual] * len(times)))
+        self.time = Options("time", _spaced(times))
+        self.name = Options("person", _spaced(self.world.names))
+        self.color = Options("color", _spaced(self.world.colors))
+        asked = QUESTIONS if self.world.num_questions else 0.0
+        self.first_turn = _likely("turn", {"\n": 1 - asked, f" {USER}": asked})
+        self.next_turn = Options("turn", ("\n", f" {USER}"))
+
+    def _objects(self) -> None:
+        things = self.world.things
+        verbs = tuple(f" {verb}" for verb in things)
+        self.verb = Options("wish", verbs, tuple(float(len(row)) for row in things.values()), matters=True)
+        self.things = {
+            f" {verb}": Options("thing", _spaced(row), matters=True) for verb, row in things.items()
+        }
+        self.thing = Options("thing", tuple(_spaced(x for row in things.values() for x in row)), matters=True)
+        self.verb_of = {thing: verb for verb, options in self.things.items() for thing in options.texts}
+
+    def _places(self) -> None:
+        places = self.world.places
+        where = tuple(f" {where}" for where in places)
+        self.where = Options("where", where, tuple(float(len(row)) for row in places.values()), matters=True)
+        self.places = {
+            f" {where}": Options("place", _spaced(row), matters=True) for where, row in places.items()
+        }
+        self.place = Options("place", tuple(_spaced(x for row in places.values() for x in row)), matters=True)
+        self.where_of = {place: where for where, options in self.places.items() for place in options.texts}
+        self.answer = Options("place", tuple(self.as_answer(place) for place in self.place.texts))
+        self.hardship = {f" {where}": pair for where, pair in self.world.hardships.items()}
+
+    def as_answer(self, place: str) -> str:
+        """Return where that is, as an answer begins: " In the barn"."""
+        return f" {self.where_of[place].strip().capitalize()} the{place}"
+
+    def _events(self) -> None:
+        world = self.world
+        self.trouble = Options("trouble", (" But", " Sadly"), (7, 3), matters=True)
+        # Whether it lies there alone or with somebody decides what comes; the word for it does not.
+        classes = ("lost",) * len(world.fates) + ("kept",) * len(world.takings)
+        self.fate = Options("fate", _spaced((*world.fates, *world.takings)), classes=classes)
+        self.damage = Options("damage", _spaced(world.damages), matters=True)
+        self.company = Options("company", (".", " with"), matters=True)
+        self.first_step = Options("step", (" On the way,", " There,"), (3, 2), matters=True)
+        self.next_step = Options("step", (" Then", " There,"), matters=True)
+        self.find = Options("event", (" found", " met"), matters=True)
+        self.event = Options("event", (" found", " met", " lost", " gave"), (2, 2, 1, 2), matters=True)
+        self.deed = Options("deed", _spaced(world.deeds))
+        self.journey = Options("outcome", (" So", " Now", " Yet"), (7, 2, 1), matters=True)
+        turns = {turn: 0.4 * share for turn, share in self.first_turn.shares.items()}
+        self.ending = _likely("ending", {" At": 0.6} | turns)
+        self.last_ending = _likely("ending", {" At": 0.6, END: 0.4})
+        self.outcome = Options("outcome", (" Now", " Yet"), (3, 1), matters=True)
+
+    def _feelings(self) -> None:
+        self.joy = Options("feeling", _spaced(self.world.joys))
+        self.sorrow = Options("feeling", _spaced(self.world.sorrows))
+
+
+def _spaced(words: Iterable[str]) -> tuple[str, ...]:
+    return tuple(f" {word}" for word in words)
+
+
+def _likely(kind: str, shares: dict[str, float]) -> Options:
+    """Return options without those that are impossible."""
+    shares = {text: share for text, share in shares.items() if share}
+    return Options(kind, tuple(shares), tuple(shares.values()))
+
+
+@lru_cache(maxsize=16)
+def lexicon(world: World) -> Lexicon:
+    """Return the options of a world, made once."""
+    return Lexicon(world)

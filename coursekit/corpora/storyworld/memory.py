@@ -1,0 +1,68 @@
+"""What a story has used up, what it knows, and what can be asked about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from coursekit.corpora.storyworld.lexicon import among, article, lexicon
+from coursekit.corpora.storyworld.telling import Options, Oracle
+from coursekit.corpora.storyworld.world import World
+
+
+class Telling:
+    """The memory of a story that is being told. All words carry the space in front of them."""
+
+    def __init__(self, oracle: Oracle, world: World) -> None:
+        self.world = world
+        self.words = lexicon(world)
+        self.say, self.choose, self.recall = oracle.say, oracle.choose, oracle.recall
+        # What this story has used up, who is on the way, who holds what, and what can be asked at the end.
+        self.names: list[str] = []
+        self.things: list[str] = []
+        self.visited: list[str] = []
+        self.party: list[str] = []
+        self.holders: dict[str, str] = {}
+        self.questions: dict[str, tuple[str, Options, str]] = {}
+
+    def ask(self, question: str, options: Options, true: str) -> None:
+        """Note what can be asked at the end, what stands before the answer, and the answer."""
+        before = {"thing": article(true).title(), "color": " It is"}.get(options.kind, "")
+        self.questions[f" {question}"] = (before, options, true)
+
+    def new_person(self) -> str:
+        """Choose somebody of whom there was no word yet."""
+        self.names.append(self.choose(self.words.name, self.names))
+        return self.names[-1]
+
+    def new_thing(self) -> str:
+        """Choose a thing of which there was no word yet."""
+        self.things.append(self.choose(self.words.thing, self.things))
+        return self.things[-1]
+
+    def another_thing(self) -> str:
+        """Choose a thing of which there was no word yet: a drum."""
+        self.say(" a")
+        return self.new_thing()
+
+    def new_place(self) -> str:
+        """Choose a place where nothing has happened yet: under the bridge."""
+        where = self.choose(self.words.where)
+        self.say(" the")
+        self.visited.append(self.choose(self.words.places[where], self.visited))
+        return self.visited[-1]
+
+    def name(self, person: str) -> None:
+        """Name somebody who is known."""
+        self.recall(self.words.name, person)
+
+    def thing(self, thing: str) -> None:
+        """Name a thing that is known."""
+        self.recall(self.words.thing, thing)
+
+    def one_of(self, kind: str, known: Iterable[str]) -> str:
+        """Choose one of those who are known; where there is only one, that is no choice."""
+        texts = tuple(dict.fromkeys(known))
+        if len(texts) > 1:
+            return self.choose(among(kind, *texts))
+        self.recall(self.words.thing if kind == "thing" else self.words.name, texts[0])
+        return texts[0]

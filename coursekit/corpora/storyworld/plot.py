@@ -1,0 +1,241 @@
+"""What happens in a story: one program, told to an oracle that makes its choices.
+
+Somebody wishes for something, which is lost, taken or damaged; on the way to where it is people meet, find
+and give things; at that place there is a hardship or a price; it ends well or not. What the program knows of
+the story so far (who is there, who holds what, where things are) decides what can happen next, and is
+recalled again and again.
+"""
+
+from __future__ import annotations
+
+from coursekit.corpora.storyworld.lexicon import ASSISTANT, END, USER, among
+from coursekit.corpora.storyworld.memory import Telling
+from coursekit.corpora.storyworld.telling import Oracle
+from coursekit.corpora.storyworld.world import World
+
+
+class _Story(Telling):
+    """The steps of a story, in their order."""
+
+    hero: str
+    friend: str
+    wanted: str
+    color: str
+    place: str
+    damage = ""
+    # Whether the friend is at that place, with the thing or with what mends it.
+    is_friend_there = True
+
+    def tell(self) -> None:
+        """Tell the whole document."""
+        is_request = self.choose(self.words.opening) == USER
+        if is_request:
+            self.request()
+        self.wish(is_request)
+        self.trouble(is_request)
+        outcome = self.choose(self.words.journey)
+        if outcome == " So":
+            self.journey()
+            self.arrival()
+            outcome = self.choose(self.words.outcome)
+        self.outcome(is_good=outcome == " Now")
+        turn = self.choose(self.words.last_ending if is_request else self.words.ending)
+        if turn == " At":
+            self.night()
+            if is_request:
+                self.say(END)
+        if is_request or turn == " At":
+            turn = self.choose(self.words.first_turn)
+        self.dialogue(turn)
+
+    def request(self) -> None:
+        """The user asks for a story about two people and a thing."""
+        self.say(" Tell me about")
+        self.hero = self.new_person()
+        self.say(",")
+        self.friend = self.new_person()
+        self.say(" and a")
+        self.color = self.choose(self.words.color)
+        self.wanted = self.new_thing()
+        self.say(f". {ASSISTANT}")
+        self.choose(self.words.time)
+
+    def wish(self, is_request: bool) -> None:
+        """One day, Ada wanted to ride a red bike."""
+        self.say(",")
+        if is_request:
+            self.name(self.hero)
+            self.say(f" wanted to{self.words.verb_of[self.wanted]} a")
+            self.recall(self.words.color, self.color)
+            self.thing(self.wanted)
+        else:
+            self.hero = self.new_person()
+            self.say(" wanted to")
+            verb = self.choose(self.words.verb)
+            self.say(" a")
+            self.color = self.choose(self.words.color)
+            self.wanted = self.choose(self.words.things[verb])
+            self.things.append(self.wanted)
+        self.say(".")
+        self.party.append(self.hero)
+        self.ask(f"What did{self.hero} want?", self.words.thing, self.wanted)
+        self.ask(f"Who wanted the{self.wanted}?", self.words.name, self.hero)
+        self.ask(f"What color is the{self.wanted}?", self.words.color, self.color)
+
+    def trouble(self, is_request: bool) -> None:
+        """But Ben had hidden the bike in the barn. Or: Sadly the bike was wet, and Ben had the towel ..."""
+        if self.choose(self.words.trouble) == " Sadly":
+            self.say(" the")
+            self.thing(self.wanted)
+            self.say(" was")
+            self.damage = self.choose(self.words.damage)
+            self.say(", and")
+        if is_request:
+            self.name(self.friend)
+        else:
+            self.friend = self.new_person()
+        self.say(" had")
+        if self.damage:
+            _, tool = self.world.damages[self.damage.strip()]
+            self.say(f" the {tool}")
+            self.ask(f"Who had the {tool}?", self.words.name, self.friend)
+        else:
+            fate = self.choose(self.words.fate)
+            self.is_friend_there = fate.strip() in self.world.takings
+            self.say(" the")
+            self.thing(self.wanted)
+            self.ask(f"Who had{fate} the{self.wanted}?", self.words.name, self.friend)
+        self.place = self.new_place()
+        self.say(".")
+        there = self.friend if self.damage else f" the{self.wanted}"
+        self.ask(f"Where was{there}?", self.words.answer, self.words.as_answer(self.place))
+
+    def journey(self) -> None:
+        """So Ada went to the barn with Carl. On the way, Carl found a drum on the hill. Then ... There,"""
+        self.name(self.hero)
+        self.say(" went to the")
+        self.recall(self.words.place, self.place)
+        if self.choose(self.words.company) == " with":
+            companion = self.new_person()
+            self.party.append(companion)
+            self.say(".")
+            self.ask(f"Who went with{self.hero}?", self.words.name, companion)
+        steps = self.words.first_step
+        for _ in range(self.world.num_events):
+            if self.choose(steps) == " There,":
+                return
+            steps = self.words.next_step
+            self.event()
+        self.say(" There,")
+
+    def event(self) -> None:
+        """Somebody of the party finds, gets, loses or gives away a thing."""
+        who = self.one_of("who", self.party)
+        held = [thing for thing, holder in self.holders.items() if holder == who]
+        what = self.choose(self.words.event if held else self.words.find)
+        if what == " found":
+            thing, place = self.another_thing(), self.new_place()
+            self.holders[thing] = who
+            self.ask(f"Who found the{thing}?", self.words.name, who)
+            self.ask(f"Where was the{thing}?", self.words.answer, self.words.as_answer(place))
+        elif what == " met":
+            other, place = self.new_person(), self.new_place()
+            self.say(" and got")
+            thing = self.another_thing()
+            self.holders[thing] = who
+            self.ask(f"Who had a{thing}?", self.words.name, other)
+            self.ask(f"Where was{other}?", self.words.answer, self.words.as_answer(place))
+        else:
+            self.say(" the")
+            thing = self.one_of("thing", held)
+            del self.holders[thing]
+            if what == " lost":
+                place = self.new_place()
+                self.ask(f"Where is the{thing}?", self.words.answer, self.words.as_answer(place))
+            else:
+                self.say(" to")
+                self.ask(f"Who has the{thing}?", self.words.name, self.new_person())
+        self.say(".")
+
+    def arrival(self) -> None:
+        """There, the barn was dark, so Ada got a lamp. Or: There, Ben got the drum from Carl."""
+        if not self.is_friend_there:
+            hardship, tool = self.world.hardships[self.words.where_of[self.place].strip()]
+            self.say(" the")
+            self.recall(self.words.place, self.place)
+            self.say(f" was {hardship}, so")
+            who = self.one_of("who", self.party)
+            self.say(f" got a {tool}.")
+            self.ask(f"Who got a {tool}?", self.words.name, who)
+            return
+        self.name(self.friend)
+        if self.damage:
+            remedy, _ = self.world.damages[self.damage.strip()]
+            self.say(f" {remedy} the")
+            self.thing(self.wanted)
+            self.say(" and")
+        offers = [thing for thing, holder in self.holders.items() if holder in self.party]
+        if offers:
+            self.say(" got the")
+            thing = self.one_of("thing", offers)
+            self.say(" from")
+            self.name(self.holders.pop(thing))
+            self.ask(f"Who has the{thing}?", self.words.name, self.friend)
+        else:
+            self.say(" asked")
+            who = self.one_of("who", self.party)
+            self.say(" to")
+            deed = self.choose(self.words.deed)
+            self.ask(f"Who had to{deed}?", self.words.name, who)
+        self.say(".")
+
+    def outcome(self, is_good: bool) -> None:
+        """Now Ada could ride the red bike with Ben. Ada was happy. Or: Yet Ada could not ... Ada was sad."""
+        self.name(self.hero)
+        self.say(f" could{'' if is_good else ' not'}{self.words.verb_of[self.wanted]} the")
+        self.recall(self.words.color, self.color)
+        self.thing(self.wanted)
+        if is_good:
+            others = self.party[1:] + [self.friend] * self.is_friend_there
+            if others and self.choose(self.words.company) == " with":
+                self.one_of("who", others)
+                self.say(".")
+            elif not others:
+                self.say(".")
+        else:
+            self.say(".")
+        self.name(self.hero)
+        self.say(" was")
+        self.choose(self.words.joy if is_good else self.words.sorrow)
+        self.say(".")
+
+    def night(self) -> None:
+        """At night, Ben put the bike under the bed."""
+        self.say(" night,")
+        who = self.one_of("who", [*self.party, self.friend])
+        self.say(" put the")
+        self.thing(self.wanted)
+        place = self.new_place()
+        self.say(".")
+        self.ask(f"Who put away the{self.wanted}?", self.words.name, who)
+        self.ask(f"Where is the{self.wanted}?", self.words.answer, self.words.as_answer(place))
+
+    def dialogue(self, turn: str) -> None:
+        """The user asks about the story, up to so many times, and each time something else."""
+        num_asked = 0
+        while turn != "\n":
+            question = self.choose(among("question", *self.questions))
+            before, options, true = self.questions.pop(question)
+            self.say(f" {ASSISTANT}{before}")
+            self.recall(options, true, is_answer=True)
+            self.say(f".{END}")
+            num_asked += 1
+            if num_asked == self.world.num_questions:
+                self.say("\n")
+                return
+            turn = self.choose(self.words.next_turn)
+
+
+def tell(oracle: Oracle, world: World) -> None:
+    """Tell a story to an oracle: it is asked for every choice, and gets all of the text."""
+    _Story(oracle, world).tell()
