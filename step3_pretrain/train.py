@@ -7,6 +7,7 @@ sentence; `--solution` trains the reference.
 from __future__ import annotations
 
 import ast
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -24,6 +25,7 @@ from step3_pretrain.trainer.options import (
     ATTENTION,
     DTYPES,
     OPTIMIZERS,
+    PARALLEL,
     PRESETS,
     ROWS,
     SCHEDULES,
@@ -78,6 +80,9 @@ def train(
     device: Annotated[str | None, _choice("device", ("auto", "cpu", "cuda", "mps"), "Where")] = None,
     dtype: Annotated[str | None, _choice("dtype", DTYPES, "Of products; auto measures")] = None,
     compile_: Annotated[bool | None, typer.Option("--compile/--eager", help="torch.compile.")] = None,
+    parallel: Annotated[
+        str | None, _choice("parallel", PARALLEL, "Of several processes, by torchrun")
+    ] = None,
     eval_every: Annotated[int | None, _number("eval-every", "Steps; without it ten times a run.")] = None,
     eval_bytes: Annotated[int | None, _number("eval-bytes", "Held-out bytes to measure on.")] = None,
     samples: Annotated[int | None, _number("samples", "Texts to write at each evaluation.")] = None,
@@ -115,21 +120,22 @@ def changes(pairs: Sequence[str] | None) -> dict[str, Any] | None:
 
 def start(given: dict[str, Any], output: Path | None, resume: Path | None, dry: bool, quiet: bool) -> int:
     """Begin or go on with a run, or say what it would cost; return the exit status."""
+    from step3_pretrain.parallel.world import joined
     from step3_pretrain.trainer.setup import new_run, resumed
     from step3_pretrain.trainer.view import View
 
-    view = View(quiet)
-    if resume is not None:
-        if output is not None:
-            raise CannotTrain(f"--resume goes on in its own folder, got --output {output} beside it")
-        return resumed(resume, given, view).train()
-    options = Options(**given)
-    if dry:
+    if resume is not None and output is not None:
+        raise CannotTrain(f"--resume goes on in its own folder, got --output {output} beside it")
+    if dry and resume is None:
         from step3_pretrain.trainer.dry import dry_run
 
-        print(dry_run(options, view))
+        print(dry_run(Options(**given), View(quiet)))
         return 0
-    return new_run(options, output, view).train()
+    with joined(given.get("device", "auto")) as world:
+        view = View(quiet or not world.is_first)
+        if resume is not None:
+            return resumed(resume, given, view, world=world).train()
+        return new_run(Options(**given), output, view, world=world).train()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -144,13 +150,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except (CannotTrain, CannotLoad, MissingCorpus, NotImplementedError) as error:
-        print(error, file=sys.stderr)
+        print(f"{speaker()}{error}", file=sys.stderr)
         return 1
     except Exception as error:
         if (told := in_learners_code(error)) is None:
             raise
-        print(told, file=sys.stderr)
+        print(f"{speaker()}{told}", file=sys.stderr)
         return 1
+
+
+def speaker() -> str:
+    """Return which of several processes speaks; nothing for the first, or for one alone."""
+    rank = os.environ.get("RANK", "0")
+    return "" if rank == "0" else f"process {rank}: "
 
 
 def in_learners_code(error: Exception) -> str | None:

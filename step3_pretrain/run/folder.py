@@ -5,7 +5,7 @@
 | `config.json`, `model.safetensors` | the model, as `course export` and `load_run` read it |
 | `tokenizer.json`, `tokenizer_config.json` | its tokenizer |
 | `training.json` | what the run was asked for, what was chosen, whose code it is |
-| `checkpoints/step-00000100.safetensors` | all that the run needs to go on after 100 steps |
+| `checkpoints/step-00000100.safetensors` | all that a run needs to go on; a folder if several wrote it |
 | `metrics.jsonl`, `samples.jsonl`, `tensorboard/` | what was seen on the way |
 """
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from torch import Tensor
 
 CONFIG, WEIGHTS, TRAINING = "config.json", "model.safetensors", "training.json"
 METRICS, SAMPLES, EVENTS = "metrics.jsonl", "samples.jsonl", "tensorboard"
-CHECKPOINT = re.compile(r"step-(\d{8,})\.safetensors")
+CHECKPOINT = re.compile(r"step-(\d{8,})(\.safetensors)?")
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,9 @@ class RunFolder:
         """Whether a run has begun here."""
         return (self.path / TRAINING).is_file()
 
-    def checkpoint(self, step: int) -> Path:
-        """Return where the checkpoint after this many steps belongs."""
-        return self.path / "checkpoints" / f"step-{step:08}.safetensors"
+    def checkpoint(self, step: int, is_folder: bool = False) -> Path:
+        """Return where the checkpoint after this many steps belongs; several processes write a folder."""
+        return self.path / "checkpoints" / f"step-{step:08}{'' if is_folder else '.safetensors'}"
 
     def checkpoints(self) -> list[tuple[int, Path]]:
         """Return steps and paths of all checkpoints, the newest first, whether they are good or not."""
@@ -53,7 +54,12 @@ class RunFolder:
         """Take away drafts that a killed run left."""
         for folder in (self.path, self.path / "checkpoints"):
             for draft in folder.glob("*.part"):
-                draft.unlink(missing_ok=True)
+                _remove(draft)
+
+    def keep_newest(self, count: int) -> None:
+        """Take away all checkpoints but the newest `count`."""
+        for _, old in self.checkpoints()[count:]:
+            _remove(old)
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Put a JSON file in place, whole."""
@@ -90,6 +96,13 @@ class RunFolder:
         kept = [line for line in self.lines(name) if line.get("step", 0) <= step]
         if (self.path / name).exists():
             write_whole(self.path / name, "".join(json.dumps(line) + "\n" for line in kept))
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -10,7 +10,10 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from torch import nn
+from torch.distributed.checkpoint import CheckpointException
 
+from step3_pretrain.parallel import sharded
+from step3_pretrain.parallel.world import World, whole_weights
 from step3_pretrain.run.folder import RunFolder
 from step3_pretrain.trainer.chain import Chain
 from step3_pretrain.trainer.errors import CannotTrain
@@ -23,8 +26,11 @@ class Checkpoints:
     `identity` is what a checkpoint of this run says of itself: one of another run is refused.
     """
 
-    def __init__(self, chain: Chain, run: RunFolder, keep: int, identity: Mapping[str, str]) -> None:
+    def __init__(
+        self, chain: Chain, run: RunFolder, keep: int, identity: Mapping[str, str], world: World
+    ) -> None:
         self.chain, self.run, self.keep, self.identity = chain, run, keep, dict(identity)
+        self.world = world
         self.last: int | None = None
 
     def save(
@@ -34,20 +40,25 @@ class Checkpoints:
 
         Raises CannotTrain where the disk does not take it; earlier checkpoints stand.
         """
-        path = self.run.checkpoint(step)
+        path = self.run.checkpoint(step, is_folder=not self.world.is_alone)
+        whole = {**extra, "identity": self.identity}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            whole = {**extra, "identity": self.identity}
-            self.chain.core.save_checkpoint(path, model, optimizer, step, whole)
+            if self.world.is_alone:
+                self.chain.core.save_checkpoint(path, model, optimizer, step, whole)
+            else:
+                sharded.save(path, model, optimizer, step, whole, self.world)
             self.last = step
-            self.run.write_weights(model.state_dict())
-        except (OSError, SafetensorError) as error:
+            weights = whole_weights(model, self.world)
+            if self.world.is_first:
+                self.run.write_weights(weights)
+        except (OSError, SafetensorError, CheckpointException) as error:
             raise self.cannot_write(path, error) from None
-        for _, old in self.run.checkpoints()[self.keep :]:
-            old.unlink(missing_ok=True)
+        if self.world.is_first:
+            self.run.keep_newest(self.keep)
         return path
 
-    def cannot_write(self, path: Path, error: Exception) -> CannotTrain:
+    def cannot_write(self, path: Path, error: BaseException) -> CannotTrain:
         """Return what to say when the disk does not take a file."""
         room = "make room" if getattr(error, "errno", None) == errno.ENOSPC else "see to it (is it full?)"
         stands = (
@@ -69,7 +80,7 @@ class Checkpoints:
         found = self.run.checkpoints()
         for _, path in found:
             try:
-                step, extra = self.chain.core.load_checkpoint(path, model, optimizer)
+                step, extra = self._load(path, model, optimizer)
                 self._must_be_own(path, extra)
             except ValueError as error:
                 view.say(f"Passed over: {error}")
@@ -83,6 +94,20 @@ class Checkpoints:
             )
         view.say("There is no checkpoint yet: the run begins anew.")
         return 0, {}
+
+    def _load(
+        self, path: Path, model: nn.Module, optimizer: torch.optim.Optimizer
+    ) -> tuple[int, dict[str, Any]]:
+        """Read a checkpoint of one process, or of several; either may go on from the other's."""
+        found: tuple[int, dict[str, Any]]
+        if path.is_dir():
+            found = sharded.load(path, model, optimizer, self.world)
+        elif self.world.is_alone:
+            found = self.chain.core.load_checkpoint(path, model, optimizer)
+        else:
+            read = self.chain.core.load_checkpoint
+            found = sharded.adopt(lambda *twin: read(path, *twin), model, optimizer)
+        return found
 
     def _must_be_own(self, path: Path, extra: Mapping[str, Any]) -> None:
         theirs = extra.get("identity")

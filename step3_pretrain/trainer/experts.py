@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from step3_pretrain.parallel.world import ALONE, World
+
 
 class Loads:
     """Counts, while a model trains, how often each expert of each layer is chosen.
@@ -14,8 +16,8 @@ class Loads:
     The counts hold from one `settle` to the next.
     """
 
-    def __init__(self, model: nn.Module, rate: float) -> None:
-        self.rate = rate
+    def __init__(self, model: nn.Module, rate: float, world: World = ALONE) -> None:
+        self.rate, self.world = rate, world
         self.gates: list[Any] = [module.gate for module in model.modules() if hasattr(module, "experts")]
         self.counts = [torch.zeros(gate.weight.shape[0], device=gate.weight.device) for gate in self.gates]
         for gate, count in zip(self.gates, self.counts, strict=True):
@@ -27,6 +29,8 @@ class Loads:
         The bias of an expert that was chosen more often than the mean goes down by `rate`, of one that was
         chosen less often up. Source: DeepSeek-AI, "DeepSeek-V3 Technical Report" (2024), section 2.1.2.
         """
+        for count in self.counts:
+            count.copy_(self.world.sum(count))
         shares = [count / count.sum().clamp(min=1) for count in self.counts]
         for gate, count in zip(self.gates, self.counts, strict=True):
             bias = getattr(gate, "e_score_correction_bias", None)

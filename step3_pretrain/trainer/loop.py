@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
+from step3_pretrain.parallel.world import ALONE, World, spread
 from step3_pretrain.run.folder import METRICS, WEIGHTS, RunFolder
 from step3_pretrain.trainer.building import balance_of, new_optimizer
 from step3_pretrain.trainer.chain import Chain
@@ -17,7 +18,7 @@ from step3_pretrain.trainer.data import Data, Documents
 from step3_pretrain.trainer.errors import BrokenLoss, CannotTrain
 from step3_pretrain.trainer.evaluation import bits_per_byte, written
 from step3_pretrain.trainer.experts import Loads
-from step3_pretrain.trainer.metrics import Metrics
+from step3_pretrain.trainer.metrics import Metrics, Unseen
 from step3_pretrain.trainer.options import Options
 from step3_pretrain.trainer.plan import Plan
 from step3_pretrain.trainer.precision import DTYPES
@@ -45,6 +46,7 @@ class Trainer:
     device: str
     identity: dict[str, str]
     view: View
+    world: World = ALONE
     step: int = 0
     # Seconds of training before this process, and when it began.
     earlier: float = 0.0
@@ -53,22 +55,30 @@ class Trainer:
     def __post_init__(self) -> None:
         options, args = self.options, self.model.args
         self.model.to(self.device)
+        spread_out = spread(self.model, options.parallel, self.world, self.device)
         self.optimizer = new_optimizer(self.chain, options, self.model)
         self.documents = Documents(self.data.stream)
         self.peaks = [group["lr"] for group in self.optimizer.param_groups]
-        self.loads = Loads(self.model, options.bias_rate) if args.n_experts else None
-        trained: Any = torch.compile(self.model) if options.compile else self.model
+        self.loads = Loads(self.model, options.bias_rate, self.world) if args.n_experts else None
+        trained: Any = torch.compile(spread_out) if options.compile else spread_out
         balance = balance_of(options, args) if args.n_experts else None
         dtype = DTYPES[options.dtype]
         self.stepper = Stepper(
-            self.chain, trained, self.optimizer, dtype, options.accumulate, options.max_norm, balance
+            self.chain,
+            trained,
+            self.optimizer,
+            dtype,
+            options.accumulate,
+            options.max_norm,
+            balance,
+            self.world,
         )
-        self.checkpoints = Checkpoints(self.chain, self.run, options.keep, self.identity)
+        self.checkpoints = Checkpoints(self.chain, self.run, options.keep, self.identity, self.world)
 
     @property
     def seconds(self) -> float:
-        """How long the run has trained, in this process and in those before."""
-        return self.earlier + time.perf_counter() - self.begun
+        """How long the run has trained, now and before it was resumed, by the first process's clock."""
+        return self.world.first(self.earlier + time.perf_counter() - self.begun, self.device)
 
     @property
     def fraction(self) -> float:
@@ -87,17 +97,19 @@ class Trainer:
 
         Raises CannotTrain where the loss is no number any more or the disk is full; what was saved stands.
         """
-        self.run.sweep()
+        if self.world.is_first:
+            self.run.sweep()
         self.begun = time.perf_counter()
         try:
-            metrics = Metrics(self.run, self.step)
+            metrics = Metrics(self.run, self.step) if self.world.is_first else Unseen()
             try:
                 with listening() as stop, self.view.training(self.fraction):
-                    while self.fraction < 1 and not stop:
+                    while self.fraction < 1 and not self.world.any(bool(stop), self.device):
                         self._one_step(metrics)
-                    if self.checkpoints.last != self.step or not (self.run.path / WEIGHTS).exists():
+                    is_missing = not (self.run.path / WEIGHTS).exists()
+                    if self.checkpoints.last != self.step or self.world.any(is_missing, self.device):
                         self._save()
-                    if not stop:
+                    if not self.world.any(bool(stop), self.device):
                         self._finish(metrics)
             finally:
                 metrics.close()
@@ -107,14 +119,14 @@ class Trainer:
             self.view.say(f"Stopped and saved after step {self.step}. Go on with: --resume {self.run.path}")
         return stop.status
 
-    def _one_step(self, metrics: Metrics) -> None:
+    def _one_step(self, metrics: Metrics | Unseen) -> None:
         begin = self.seconds
         before = (self.step, begin)
         for group, peak in zip(self.optimizer.param_groups, self.peaks, strict=True):
             group["lr"] = self.plan.rate(self.chain, self.step, begin, peak)
         ids, labels = self.batch(self.step)
         try:
-            stepped = self.stepper(ids, labels)
+            stepped = self.stepper(self.world.rows(ids), self.world.rows(labels))
         except BrokenLoss as error:
             raise self._broken(error, ids) from None
         self.step += 1
@@ -149,7 +161,7 @@ class Trainer:
                 seen["load"] = [[round(share, 4) for share in layer] for layer in shares]
         return seen
 
-    def _evaluate(self, metrics: Metrics, stepped: Stepped, left: str) -> None:
+    def _evaluate(self, metrics: Metrics | Unseen, stepped: Stepped, left: str) -> None:
         bits = bits_per_byte(self.chain, self.model, self.data, self.options.eval_bytes)
         metrics.add(self.step, {"bits_per_byte": bits})
         texts = written(self.model, self.tokenizer, self.data.end_of_text, self.options, self.step)
@@ -159,7 +171,7 @@ class Trainer:
             f"step {self.step:,}{of}: loss {stepped.loss:.3f}, {bits:.4f} bits per byte held out, {left} left"
         )
 
-    def _finish(self, metrics: Metrics) -> None:
+    def _finish(self, metrics: Metrics | Unseen) -> None:
         """Measure on more text, once."""
         if any("final" in line for line in self.run.lines(METRICS) if line.get("step") == self.step):
             self.view.say(
@@ -181,7 +193,8 @@ class Trainer:
     def _broken(self, error: BrokenLoss, ids: torch.Tensor) -> CannotTrain:
         """Keep the batch that broke the run, and say where it went wrong and what stands."""
         name = f"failed-step-{self.step:08}.json"
-        self.run.write_json(name, {"step": self.step, "error": str(error), "ids": ids.tolist()})
+        if self.world.is_first:
+            self.run.write_json(name, {"step": self.step, "error": str(error), "ids": ids.tolist()})
         last = self.checkpoints.last
         stands = (
             "nothing was saved yet" if last is None else f"the last good checkpoint is that of step {last}"

@@ -56,6 +56,19 @@ class Metrics:
         self.board.close()
 
 
+class Unseen:
+    """Stands for the metrics in a process that is not the first: it keeps nothing."""
+
+    def add(self, step: int, seen: dict[str, Any]) -> None:
+        """Keep nothing."""
+
+    def add_samples(self, step: int, texts: list[str]) -> None:
+        """Keep nothing."""
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
 def _appending(run: RunFolder, name: str) -> TextIO:
     return open(run.path / name, "a", encoding="utf-8")
 

@@ -18,13 +18,14 @@ SCHEDULES = ("cosine", "stable")
 ROWS = ("blocks", "documents")
 # Corpora whose documents are short and whole: rows of one document each teach sooner to copy from it.
 BY_DOCUMENT = ("storyworld",)
+PARALLEL = ("ddp", "fsdp")
 LENGTHS = ("steps", "epochs", "minutes")
 # Stories of `storyworld` that are trained on where nothing else is said: some 3 million tokens.
 ENDLESS_DOCUMENTS = 20_000
 DEFAULT_STEPS = 1_000
 # What a run that goes on may change: where and how often, never what decides its losses.
 FREE = frozenset(
-    ["device", "keep", "save_every", "eval_every", "eval_bytes", "samples", "log_every", *LENGTHS]
+    ["device", "parallel", "keep", "save_every", "eval_every", "eval_bytes", "samples", "log_every", *LENGTHS]
 )
 ABOVE_ZERO = ("steps", "epochs", "minutes", "max_documents", "lr", "other_lr", "max_norm", "eval_bytes",
               "save_every", "eval_every", "vocab_size", "batch_size", "accumulate", "keep")  # fmt: skip
@@ -67,6 +68,7 @@ class Options:
     device: str = "auto"
     dtype: str = "auto"
     compile: bool = False
+    parallel: str = "ddp"
     eval_every: int | None = None
     eval_bytes: int = 60_000
     save_every: int | None = None
@@ -80,6 +82,7 @@ class Options:
             "optimizer": OPTIMIZERS,
             "dtype": DTYPES,
             "schedule": SCHEDULES,
+            "parallel": PARALLEL,
         }
         choices |= {"attention": (None, *ATTENTION), "rows": (None, *ROWS)}
         for name, allowed in choices.items():

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from step3_pretrain.parallel.world import ALONE, World, whole
 from step3_pretrain.trainer.chain import Chain
 from step3_pretrain.trainer.errors import BrokenLoss
 
@@ -36,7 +37,9 @@ class Stepper:
         accumulate: int,
         max_norm: float,
         balance: float | None,
+        world: World = ALONE,
     ) -> None:
+        self.world = world
         self.chain, self.model, self.optimizer = chain, model, optimizer
         self.dtype, self.accumulate, self.max_norm, self.balance = dtype, accumulate, max_norm, balance
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -50,18 +53,20 @@ class Stepper:
 
     def _clip(self, *_: Any) -> None:
         """Clip right before the optimizer steps, and stop where there is nothing to step along."""
-        self.norm = self.chain.core.clip_gradients(self.parameters, self.max_norm)
+        self.norm = whole(self.chain.core.clip_gradients(self.parameters, self.max_norm))
         if not torch.isfinite(self.norm):
             raise BrokenLoss(f"the gradients must be numbers, got a length of {self.norm.item()}")
 
     def __call__(self, ids: Tensor, labels: Tensor) -> Stepped:
         """Change the weights once and return what was seen. Raises BrokenLoss before weights are spoiled."""
-        if self.accumulate == 1 and not self.is_mixed and self.balance is None:
+        is_plain = self.accumulate == 1 and not self.is_mixed and self.balance is None
+        if is_plain and self.world.is_alone:
             # The limit is kept by `_clip`, which tells how long the gradients were.
             loss = self.chain.core.training_step(self.model, self.optimizer, ids, None, labels)
             aux = None
         else:
             loss, aux = self._composed(ids, labels)
+        loss, aux = self.world.mean(loss), None if aux is None else self.world.mean(aux)
         if not torch.isfinite(loss):
             raise BrokenLoss(f"the loss must be a number, got {loss.item()}")
         return Stepped(loss.item(), None if aux is None else aux.item(), float(self.norm))
@@ -70,7 +75,10 @@ class Stepper:
         seen: list[tuple[Tensor, Tensor]] = []
         self.model.train()
         self.optimizer.zero_grad()
-        loss_of = self._loss_of(seen)
+        counts = torch.stack([(part[:, 1:] != -100).sum() for part in labels.chunk(self.accumulate)])
+        # The gradient is the mean over the processes: one whose rows predict more counts more.
+        share = self.world.share(counts.sum())
+        loss_of = self._loss_of(seen, share)
         parts = list(zip(ids.chunk(self.accumulate), labels.chunk(self.accumulate), strict=True))
         if len(parts) > 1:
             self.chain.further.accumulate_gradients(loss_of, parts)
@@ -83,12 +91,11 @@ class Stepper:
         else:
             self.optimizer.step()
         # Each part counts by its share of the tokens that are predicted, as in 3.9.
-        counts = [(part[:, 1:] != -100).sum() for _, part in parts]
-        shares = torch.stack(counts) / sum(counts)
+        shares = share * counts / counts.sum()
         loss, aux = ((torch.stack(each) * shares).sum() for each in zip(*seen, strict=True))
         return loss, None if self.balance is None else aux
 
-    def _loss_of(self, seen: list[tuple[Tensor, Tensor]]) -> Callable[[Tensor, Tensor], Tensor]:
+    def _loss_of(self, seen: list[tuple[Tensor, Tensor]], share: float) -> Callable[[Tensor, Tensor], Tensor]:
         """Return what is to be made small: the loss, with the balance loss at its coefficient, scaled where
         gradients would be lost. The two are kept apart in `seen`.
         """
@@ -103,6 +110,6 @@ class Stepper:
             seen.append((output.loss.detach(), aux.detach()))
             if self.balance is not None:
                 whole = whole + self.balance * aux
-            return self.scaler.scale(whole)
+            return self.scaler.scale(share * whole)
 
         return loss_of
