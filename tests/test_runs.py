@@ -168,8 +168,8 @@ def test_a_card_names_the_parts_that_a_run_passes_through() -> None:
     slow = used(Options(dtype="float32"), tiny(attention="gqa"), {"1.10": State.UNWRITTEN.value})
     assert {"1.2", "1.3", "1.4", "2.9"} <= set(slow)
     assert not {"1.10", "2.11a"} & set(slow)
-    much = used(Options(dtype="bfloat16", accumulate=2, optimizer="muon", schedule="stable", rows="documents"),
-                CORE.ModelConfigs.tiny_moe(), {})  # fmt: skip
+    asked = Options(dtype="bfloat16", accumulate=2, optimizer="muon", schedule="stable", rows="documents")
+    much = used(asked, CORE.ModelConfigs.tiny_moe(), {})
     assert {"3.9", "3.10a", "3.12a", "3.12b", "3.13", "3.14", "2.13b", "2.13c", "2.13d", "2.12a"} <= set(much)
     assert not {"3.2", "3.3", "3.5"} & set(much)
     states = {"1.1": State.YOURS.value, "1.2": State.SOLVED.value}
