@@ -121,10 +121,10 @@ def drawn_against(shares: dict[str, float], num_drawn: int = 20_000) -> tuple[fl
 
 def test_the_probability_of_a_story_is_the_product_of_its_choices() -> None:
     text = (
-        "One day, Ada wanted to ride a red bike. But Ben had hidden it in the barn. So Ada went to the barn"
-        " with Carl. On the way, Carl found a drum on the hill. Then Carl gave the drum to Dora. There, it"
-        " was dark, so Ada got a lamp. Now Ada could ride the bike. Ada was glad. At night, Ben put the bike"
-        " under the bed. <|user|> Who found the drum? <|assistant|> Carl.<|end|>\n"
+        "One day, Ada wanted to ride a red bike. But Ben had hidden the bike in the barn. So Ada went to the"
+        " barn with Carl. On the way, Carl found a drum on the hill. Then Carl gave the drum to Dora. There,"
+        " the barn was dark, so Ada got a lamp. Now Ada could ride the red bike. Ada was glad. At night, Ben"
+        " put the bike under the bed. <|user|> Who found the drum? <|assistant|> Carl.<|end|>\n"
     )
     chances = [8 / 9 / 6, 1 / 20, 1 / 5, 1 / 8, 1 / 4, 7 / 10, 1 / 19, 1 / 9, 1 / 4, 1 / 5]
     chances += [7 / 10, 1 / 2, 1 / 18, 3 / 5, 1 / 2, 1 / 2, 1 / 19, 1 / 4, 1 / 5]

@@ -24,8 +24,8 @@ from coursekit.corpora.storyworld import (
 )
 
 TOLD = (
-    "One day, Ada wanted to ride a red bike. But Ben had hidden it in the barn. So Ada went to the barn with"
-    " Carl. There, it was dark, so Ada got a lamp. Now Ada could ride the bike. Ada was glad."
+    "One day, Ada wanted to ride a red bike. But Ben had hidden the bike in the barn. So Ada went to the barn"
+    " with Carl. There, the barn was dark, so Ada got a lamp. Now Ada could ride the red bike. Ada was glad."
     " At night, Ben put the bike under the bed. <|user|> Where is the bike? <|assistant|> Under the bed."
     "<|end|>\n"
 )
@@ -42,7 +42,7 @@ def test_a_story_is_covered_by_its_spans() -> None:
         kind: [span.said for span in reading.spans if span.kind == kind] for kind in ("choice", "recall")
     }
     assert kinds["recall"] == [
-        " Ada", " barn", " Ada", " bike", " Ada", " bike", " Under the bed"
+        " bike", " Ada", " barn", " barn", " Ada", " red", " bike", " Ada", " bike", " Under the bed"
     ]  # fmt: skip
     assert kinds["choice"][:5] == ["One day", " Ada", " ride", " red", " bike"]
 
@@ -61,25 +61,22 @@ def test_an_answer_says_what_was_asked_and_what_is_right() -> None:
 
 def test_a_recalled_fact_knows_how_far_back_it_was_said() -> None:
     distances = [(span.said, distance) for span, distance in read(TOLD).recalls()]
-    assert distances[0] == (
-        " Ada",
-        len(" Ada wanted to ride a red bike. But Ben had hidden it in the barn. So") - 1,
-    )
-    assert distances[1] == (" barn", len("barn. So Ada went to the"))
+    assert distances[0] == (" bike", len("bike. But Ben had hidden the"))
+    assert distances[2] == (" barn", len("barn. So Ada went to the"))
     assert distances[-1] == (" Under the bed", len("bed. <|user|> Where is the bike? <|assistant|>"))
 
 
 CORRUPTIONS = {
     "a name swapped where it is recalled": ("So Ada went", "So Ben went", "false"),
-    "a thing swapped": ("ride the bike", "ride the sled", "false"),
+    "a thing swapped": ("the red bike", "the red sled", "false"),
     "a place swapped": ("went to the barn", "went to the mill", "false"),
     "a name that is taken": ("with Carl", "with Ben", "false"),
     "a wrong answer": ("Under the bed.<", "In the barn.<", "wrong"),
     "an answer of another kind": ("Under the bed.<", "Ben.<", "broken"),
-    "a word dropped": ("had hidden it", "had it", "broken"),
+    "a word dropped": ("had hidden the", "had the", "broken"),
     "a word of another kind": ("So Ada went", "So barn went", "broken"),
-    "an unknown word": ("red bike", "purple bike", "broken"),
-    "the wrong hardship": ("it was dark", "it was steep", "broken"),
+    "an unknown word": ("a red bike", "a purple bike", "broken"),
+    "the wrong hardship": ("was dark", "was steep", "broken"),
     "another tool": ("got a lamp", "got a rope", "broken"),
     "somebody who is not there": ("so Ada got", "so Vera got", "broken"),
     "a dialogue without its end": (END, "", "broken"),
@@ -195,9 +192,9 @@ def test_a_loss_is_split_by_what_the_text_is() -> None:
     )
     end = split(TOLD, [*parts, (0, 0.7)])
     assert end.form - clean.form == pytest.approx(0.7)
-    assert clean.num_recalls == 7
+    assert clean.num_recalls == 10
     assert clean.num_bytes == len(TOLD)
-    assert surprised_at(barn).nats_per_recall == pytest.approx(2 / 7)
+    assert surprised_at(barn).nats_per_recall == pytest.approx(2 / 10)
 
 
 def test_excesses_add_up() -> None:

@@ -56,13 +56,13 @@ def draw(rng: Any, B: int, T: int, *gaps: tuple[int, int]) -> Batch:
     return ids, labels
 
 
-def summed(m: Any, table: torch.Tensor, batches: Sequence[Batch], before: float | None = None) -> Any:
-    """Return the loss that comes back, and the gradient that is there afterwards."""
+def gradient(m: Any, table: torch.Tensor, batches: Sequence[Batch], before: float | None = None) -> Any:
+    """Return the gradient that is there afterwards."""
     loss_of = TableLoss(m, table)
     if before is not None:
         loss_of.table.grad = torch.full_like(table, before)
-    loss = m.accumulate_gradients(loss_of, batches)
-    return {"loss": loss, "gradient": loss_of.table.grad}
+    m.accumulate_gradients(loss_of, batches)
+    return loss_of.table.grad
 
 
 @check("3.9")
@@ -70,25 +70,32 @@ def accumulate_gradients(m: Any, rng: Any) -> Any:
     table = rng.normal(7, 7)
     even = [draw(rng, 2, 5) for _ in range(4)]
     wide, narrow = draw(rng, 5, 6), draw(rng, 1, 3)
-    yield "one part: its mean loss, and the gradient of that", summed(m, table, even[:1])
-    yield "two parts with equally many tokens: half of each", summed(m, table, even[:2])
+    ragged = [draw(rng, 3, 5, (0, 3), (0, 4), (2, 1)), draw(rng, 2, 5, (1, 2)), narrow]
+    first = [draw(rng, 4, 4, (0, 0), (1, 0), (2, 0)), draw(rng, 2, 5), draw(rng, 2, 4, (0, 3), (1, 3))]
+    yield "one part: the gradient of its mean loss", gradient(m, table, even[:1])
+    yield "two parts with equally many tokens: half of each", gradient(m, table, even[:2])
     yield (
         "30 tokens and 3 make 25 pairs and 2: each part counts by its share of them",
-        summed(m, table, [wide, narrow]),
+        gradient(m, table, [wide, narrow]),
     )
-    ragged = [draw(rng, 3, 5, (0, 3), (0, 4), (2, 1)), draw(rng, 2, 5, (1, 2)), narrow]
-    yield "labels of -100 are no predicted tokens", summed(m, table, ragged)
-    first = [draw(rng, 4, 4, (0, 0), (1, 0), (2, 0)), draw(rng, 2, 5), draw(rng, 2, 4, (0, 3), (1, 3))]
-    yield "the first label of a row is not asked for: -100 there changes nothing", summed(m, table, first)
-    yield "gradients that are there already stay: the new ones are added", summed(m, table, ragged, 0.5)
-    silent = draw(rng, 2, 2, (0, 1), (1, 1))
-    yield "a part that predicts nothing adds nothing, not even NaN", summed(m, table, [wide, silent, narrow])
-
-    yield "ids and labels are left as they were", ragged
+    yield "labels of -100 are no predicted tokens", gradient(m, table, ragged)
+    yield (
+        "the first label of a row is not asked for: -100 there changes nothing",
+        gradient(m, table, first),
+    )
+    yield "gradients that are there already stay: the new ones are added", gradient(m, table, ragged, 0.5)
     loss_of = TableLoss(m, table)
-    loss = m.accumulate_gradients(loss_of, [*even, narrow])
-    yield "the loss comes back without a graph", bool(getattr(loss, "requires_grad", None))
+    loss = m.accumulate_gradients(loss_of, [wide, *ragged])
+    yield "the loss that comes back is the mean over all predicted tokens", loss
+    yield "and has no graph", bool(getattr(loss, "requires_grad", None))
+    yield "ids and labels are left as they were", (wide, ragged)
+
+    loss_of = TableLoss(m, table)
+    m.accumulate_gradients(loss_of, [*even, narrow])
     yield "graphs of earlier parts that are still alive when the next is asked for", loss_of.earlier
+    silent = draw(rng, 2, 2, (0, 1), (1, 1))
+    loss = m.accumulate_gradients(TableLoss(m, table), [wide, silent, narrow])
+    yield "a part that predicts nothing adds nothing, not even NaN", loss
 
 
 class WeightTimesMean:

@@ -132,7 +132,8 @@ def small_groups(m: Any) -> Any:
     frozen[0].requires_grad_(False)
     models["two matrices with biases, the first two frozen"] = frozen
     for described, model in models.items():
-        yield {"model": described, "weight_decay": 0.5}, told(m.parameter_groups(model, 0.5), model)
+        groups = told(m.parameter_groups(model, 0.5), model)
+        yield {"model": described, "weight_decay": 0.5}, [tuple(group.values()) for group in groups]
 
 
 @check("3.15")

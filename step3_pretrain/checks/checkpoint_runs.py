@@ -43,6 +43,8 @@ spare_compiler()
 class Small(nn.Module):
     """A model with dropout, a buffer that the loss depends on, and a parameter that never gets a gradient."""
 
+    seen: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.unused = nn.Parameter(torch.zeros(3))

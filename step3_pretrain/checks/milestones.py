@@ -21,8 +21,8 @@ from step3_pretrain.checks.observe import Bigrams, ByHand, fix_chance
 
 # Rounding grows with every step; the faults that these claims are for change whole terms.
 CURVE = 1e-4
-WIDTHS = {"d_model": 32, "n_layers": 2, "n_heads": 4, "n_kv_heads": 2, "intermediate_size": 48}
-T = 24
+WIDTHS = {"d_model": 16, "n_layers": 2, "n_heads": 4, "n_kv_heads": 2, "intermediate_size": 24}
+T = 16
 
 
 def build(m: Any, rng: Any, vocab_size: int, **changes: Any) -> Any:
@@ -36,15 +36,15 @@ def build(m: Any, rng: Any, vocab_size: int, **changes: Any) -> Any:
 
 @check("3.overfits")
 def overfits(m: Any, rng: Any) -> Any:
-    documents = [rng.integers(1, 40, length).tolist() for length in (30, 7, 25, 30)]
+    documents = [rng.integers(1, 40, length).tolist() for length in (20, 7, 15, 20)]
     ids = m.pack(documents, 0)[: 4 * T].reshape(4, T)
     yield "the batch: documents in a row, each with its end", ids
     model = build(m, rng, 40)
-    optimizer = m.AdamW(model.parameters(), lr=0.01)
-    losses = torch.stack([m.training_step(model, optimizer, ids, 1.0) for _ in range(60)])
+    optimizer = m.AdamW(model.parameters(), lr=0.02)
+    losses = torch.stack([m.training_step(model, optimizer, ids, 1.0) for _ in range(40)])
     yield "the loss before the first step", losses[:1]
     yield equal("the loss before each of the first ten steps", losses[:10], CURVE)
-    yield holds("after sixty steps the batch is known by heart: below 0.1 nats", losses, is_by_heart)
+    yield holds("after forty steps the batch is known by heart: below 0.1 nats", losses, is_by_heart)
 
 
 def is_by_heart(losses: Any, given: Any) -> bool:
@@ -52,14 +52,14 @@ def is_by_heart(losses: Any, given: Any) -> bool:
     return bool(losses.data[-1] < 0.1)
 
 
-# Other code draws other batches. What is learned from them differs by some percent, far less than this.
-VOCAB, STEPS, TAIL, BAND = 300, 80, 10, 0.4
+# Other code draws other batches. What is learned from them differs by 12 % in a trial, less than this.
+VOCAB, STEPS, TAIL, BAND = 290, 40, 10, 0.4
 
 
 @check("3.learns")
 def learns(m: Any, rng: Any) -> Any:
-    told = list(itertools.islice(stories(rng.integer(0, 10_000)), 60))
-    texts, unseen = told[:48], told[48:]
+    told = list(itertools.islice(stories(rng.integer(0, 10_000)), 30))
+    texts, unseen = told[:24], told[24:]
     tokenizer = m.Tokenizer.train(texts, VOCAB, m.SPECIAL_TOKENS)
     end = tokenizer.special_tokens[m.END_OF_TEXT]
     stream = m.pack((tokenizer.encode(text, m.SPECIAL_TOKENS) for text in texts), end)
@@ -68,17 +68,18 @@ def learns(m: Any, rng: Any) -> Any:
     model = build(m, rng, len(tokenizer))
     optimizer = m.AdamW(model.parameters(), lr=0.01)
     losses = []
-    for step in range(20):
-        optimizer.param_groups[0]["lr"] = m.learning_rate(step, 0.01, 5, 20)
+    for step in range(12):
+        optimizer.param_groups[0]["lr"] = m.learning_rate(step, 0.01, 4, 12)
         ids = stream[step * 4 * T : (step + 1) * 4 * T].reshape(4, T)
-        losses.append(m.training_step(model, optimizer, ids, 0.3))
-    yield equal("twenty steps through the stories: the loss before each", torch.stack(losses), CURVE)
+        # AdamW hides a limit that all steps have in common: it divides by the size of the gradients.
+        losses.append(m.training_step(model, optimizer, ids, 0.02 if step % 4 == 3 else 1.0))
+    yield equal("twelve steps through the stories: the loss before each", torch.stack(losses), CURVE)
     documents = [tokenizer.encode(text, m.SPECIAL_TOKENS) for text in unseen]
     num_bytes = sum(len(text.encode()) for text in unseen)
     measure = m.evaluate(model, m.document_batches(documents, end, T, 4), num_bytes)
     yield equal("bits per byte of stories that it has not seen", measure, CURVE)
 
-    args = m.TrainingArgs(steps=STEPS, batch_size=8, block_size=T, learning_rate=0.01, warmup=8, seed=3)
+    args = m.TrainingArgs(steps=STEPS, batch_size=8, block_size=T, learning_rate=0.02, warmup=4, seed=3)
     _, _, losses = m.pretrain(texts, VOCAB, args, attention="gqa", **WIDTHS)
     yield holds("a whole run: it begins near ln V, as good as a guess", losses, begins_as_a_guess)
     tail = torch.tensor(losses[-TAIL:], dtype=torch.float64).mean()
@@ -145,17 +146,22 @@ def resumes(m: Any, rng: Any) -> Any:
         pairs = zip(model.parameters(), fresh.parameters())
         yield "and so is every weight", all(torch.equal(one, two) for one, two in pairs)
 
-        with moving_fails():
-            try:
-                m.save_checkpoint(path, fresh, again, step + AFTER, {})
-                ended = "no exception"
-            except OSError:
-                ended = "OSError"
-        step, _ = m.load_checkpoint(path, fresh, again)
-        yield (
-            "a save that fails at the last moment says so, and leaves the old checkpoint alone",
-            [ended, step, sorted(os.listdir(folder))],
-        )
+        failed = "a save that fails at the last moment says so, and leaves the old checkpoint alone"
+        yield failed, [*saved_in_vain(m, path, fresh, again), sorted(os.listdir(folder))]
+
+
+def saved_in_vain(m: Any, path: Path, model: Any, optimizer: Any) -> list[Any]:
+    """Return how a save ends whose last move fails, and the step of the checkpoint that is there then."""
+    with moving_fails():
+        try:
+            m.save_checkpoint(path, model, optimizer, BEFORE + AFTER, {})
+            ended = "no exception"
+        except OSError:
+            ended = "OSError"
+    try:
+        return [ended, m.load_checkpoint(path, model, optimizer)[0]]
+    except ValueError:
+        return [ended, "no checkpoint"]
 
 
 @curve("3.resumes")

@@ -108,8 +108,8 @@ class Run:
 
 
 # Large rates and few steps: what a fault adds is seen beside weights of about 1.
-RATE = {"lr": 0.1, "weight_decay": 0.0}
-DECAY = {"lr": 0.1, "weight_decay": 0.5}
+RATE: dict[str, Any] = {"lr": 0.1, "weight_decay": 0.0}
+DECAY: dict[str, Any] = {"lr": 0.1, "weight_decay": 0.5}
 
 
 @check("3.7")
@@ -121,7 +121,7 @@ def adamw_step(m: Any, rng: Any) -> Any:
     )
     yield "a second gradient: both means move", Run(m, weight, **RATE).steps(gradients[:2])
     yield "eight steps", Run(m, weight, **RATE).steps(gradients)
-    betas = {"betas": (0.6, 0.8)}
+    betas: dict[str, Any] = {"betas": (0.6, 0.8)}
     yield (
         "other betas: the first for the mean, the second for the mean square",
         Run(m, weight, **RATE, **betas).steps(gradients),
@@ -132,7 +132,7 @@ def adamw_step(m: Any, rng: Any) -> Any:
         Run(m, weight, **DECAY).steps(still),
     )
     yield "decay beside the movement: it goes through neither mean", Run(m, weight, **DECAY).steps(gradients)
-    coarse = {"eps": 0.05, "betas": (0.9, 0.95)}
+    coarse: dict[str, Any] = {"eps": 0.05, "betas": (0.9, 0.95)}
     yield (
         "a large eps: it is added to the root, behind the correction",
         Run(m, weight, **RATE, **coarse).steps(0.05 * gradients),

@@ -72,27 +72,29 @@ def forward_mixed(m: Any, rng: Any) -> Any:
     labels = ids.clone()
     labels[0, 3] = labels[2, 1] = NONE
     model = draw_model(m, rng)
+    model_in_float32 = model.products
     plain, told = run_mixed(m, model, ids, labels, torch.float32)
-    yield "in float32: the model's logits, and the loss from them", (plain.logits, plain.loss)
-    yield "in float32 nothing is cast, and torch has nothing to warn of", (model.products, told)
+    yield "in float32: the model's logits", plain.logits
+    yield "in float32: the loss from them", plain.loss
     for dtype in HALVES:
         model = draw_model(m, rng)
         output, _ = run_mixed(m, model, ids, labels, dtype)
         name = str(dtype).removeprefix("torch.")
         yield f"under autocast the model's product comes out in {name}", model.products
         yield f"{name}: the logits come back in float32", output.logits
+        yield "the model is not asked for a loss of its own", model.is_loss_asked
         # Half precision may hit a loss by chance, but not that of every row.
         rows = [
             run_mixed(m, draw_model(m, rng), ids[b : b + 1], labels[b : b + 1], dtype)[0] for b in range(3)
         ]
-        losses = [output.loss, *(row.loss for row in rows)]
-        yield f"{name}: the loss is computed from them in float32", losses
+        yield f"{name}: the loss is computed from them in float32", output.loss
+        yield f"{name}: the loss of each row alone", [row.loss for row in rows]
         yield f"{name}: the model works with weights in float32", model.weights
-        yield "its own loss is not asked for", model.is_loss_asked
         after = {name: parameter.dtype for name, parameter in model.named_parameters()}
         yield "and they are float32 afterwards", [str(kept) for kept in after.values()]
         yield "no backward yet: no weight has a gradient", [p.grad is None for p in model.parameters()]
     yield from backward_of(m, rng, ids, labels)
+    yield "in float32 nothing is cast, and torch has nothing to warn of", (model_in_float32, told)
     yield "ids and labels are left as they were", (ids, labels)
 
 
@@ -150,4 +152,5 @@ def chain_of_mixed(m: Any, rng: Any) -> Any:
     chain = Chain(1e-6)
     chain.reads("the model reads", model)
     chain.returns("its matrix returns, in bfloat16", model.head)
-    yield from chain.of(lambda: to_tuple(m.forward_mixed(model, ids, ids, torch.bfloat16)), "the result")
+    chain.calls(m, "next_token_loss", "next_token_loss reads")
+    yield from chain.of(lambda: m.forward_mixed(model, ids, ids, torch.bfloat16).loss, "the loss")

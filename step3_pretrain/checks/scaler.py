@@ -62,14 +62,11 @@ def scaled_step(m: Any, rng: Any) -> Any:
     yield "float32, float16, bfloat16, float64: only one lacks exponents", [m.needs_scaler(d) for d in dtypes]
     weights, gradients = [rng.normal(3, 2), rng.normal(4)], [rng.normal(3, 2), rng.normal(4)]
     large = [512 * gradient for gradient in gradients]
-    yield (
-        "no limit in reach: the step is that of gradients divided by the scale",
-        Stage(weights, large, 512.0).take(m, 1e6),
-    )
-    yield (
-        "a limit in reach: it holds for the gradients divided by the scale",
-        Stage(weights, large, 512.0).take(m, 0.7),
-    )
+    free, clipped = (Stage(weights, large, 512.0).take(m, limit) for limit in (1e6, 0.7))
+    yield "no limit in reach: the step is that of gradients divided by the scale", free["weights"][0]
+    yield "a limit in reach: it holds for the gradients divided by the scale", clipped["weights"][0]
+    yield "their length before clipping, without the scale", clipped["norm"]
+    yield "length, weights, steps, and the scale of the next step", [free, clipped]
     yield (
         "a limit between the two lengths clips nothing",
         Stage(weights, large, 512.0).take(m, 100.0),

@@ -19,15 +19,10 @@ def predicted(labels: Tensor) -> int:
     return int((labels[:, 1:] != NONE).sum())
 
 
-def asked(batches: Batches) -> list[tuple[Tensor, Tensor]]:
-    """Return the parts that predict something."""
-    return [(ids, labels) for ids, labels in batches if predicted(labels)]
-
-
 def add(loss_of: Loss, batches: Batches, weights: Sequence[float]) -> Tensor:
     """Add the gradients of the weighted losses one after another; return their sum."""
     total = torch.zeros(())
-    for (ids, labels), weight in zip(asked(batches), weights):
+    for (ids, labels), weight in zip(batches, weights):
         loss = loss_of(ids, labels) * weight
         loss.backward()
         total = total + loss.detach()
@@ -40,8 +35,8 @@ def shares(counts: Sequence[int]) -> list[float]:
 
 
 def right_shares(batches: Batches) -> list[float]:
-    """Return the share of each part that predicts something in all predicted tokens."""
-    return shares([predicted(labels) for _, labels in asked(batches)])
+    """Return the share of each part in all predicted tokens."""
+    return shares([predicted(labels) for _, labels in batches])
 
 
 @mistake("3.9")
@@ -49,8 +44,7 @@ def mean_of_means(loss_of: Loss, batches: Batches) -> Tensor:
     """Your gradients are the mean of the parts' means: each part counts alike. A token in a part with few
     tokens then has more say than one in a full part, and the step is not that of one large batch.
     """
-    parts = asked(batches)
-    return add(loss_of, parts, [1 / len(parts)] * len(parts))
+    return add(loss_of, batches, [1 / len(batches)] * len(batches))
 
 
 @mistake("3.9")
@@ -66,7 +60,7 @@ def summed_over_tokens(loss_of: Loss, batches: Batches) -> Tensor:
     """Your losses are multiplied by their tokens and never divided by all of them. That is the gradient of a
     sum over the batch: it grows with the batch.
     """
-    return add(loss_of, batches, [float(predicted(labels)) for _, labels in asked(batches)])
+    return add(loss_of, batches, [float(predicted(labels)) for _, labels in batches])
 
 
 @mistake("3.9")
@@ -74,7 +68,7 @@ def by_ids(loss_of: Loss, batches: Batches) -> Tensor:
     """Your shares count ids, B · T of them. Predicted are fewer: no row's first token, and none whose label
     is -100. A part full of padding would weigh as much as a full one.
     """
-    return add(loss_of, batches, shares([ids.numel() for ids, _ in asked(batches)]))
+    return add(loss_of, batches, shares([ids.numel() for ids, _ in batches]))
 
 
 @mistake("3.9")
@@ -82,7 +76,7 @@ def by_labels_unshifted(loss_of: Loss, batches: Batches) -> Tensor:
     """Your shares count all labels that are not -100, the first of each row among them. It is never
     predicted: nothing stands before it. Count labels[:, 1:].
     """
-    return add(loss_of, batches, shares([int((labels != NONE).sum()) for _, labels in asked(batches)]))
+    return add(loss_of, batches, shares([int((labels != NONE).sum()) for _, labels in batches]))
 
 
 @mistake("3.9")
@@ -90,7 +84,7 @@ def by_pairs_with_padding(loss_of: Loss, batches: Batches) -> Tensor:
     """Your shares count all pairs, B · (T - 1), those whose label is -100 among them. The loss of a part is a
     mean over the others alone.
     """
-    return add(loss_of, batches, shares([labels[:, 1:].numel() for _, labels in asked(batches)]))
+    return add(loss_of, batches, shares([labels[:, 1:].numel() for _, labels in batches]))
 
 
 @mistake("3.9")
@@ -98,7 +92,7 @@ def cut_at_the_end(loss_of: Loss, batches: Batches) -> Tensor:
     """Your shares leave out the last label of each row instead of the first. The last token is predicted; the
     first is not. Count labels[:, 1:].
     """
-    counts = [int((labels[:, :-1] != NONE).sum()) for _, labels in asked(batches)]
+    counts = [int((labels[:, :-1] != NONE).sum()) for _, labels in batches]
     return add(loss_of, batches, shares(counts))
 
 
@@ -107,7 +101,7 @@ def by_rows(loss_of: Loss, batches: Batches) -> Tensor:
     """Your shares count rows. Rows of different lengths hold unequally many tokens, and each token is to have
     the same say.
     """
-    return add(loss_of, batches, shares([len(ids) for ids, _ in asked(batches)]))
+    return add(loss_of, batches, shares([len(ids) for ids, _ in batches]))
 
 
 @mistake("3.9")
@@ -115,21 +109,16 @@ def share_so_far(loss_of: Loss, batches: Batches) -> Tensor:
     """Your shares divide by the tokens seen so far, not by those of all parts: the first part counts in full.
     Count all parts before the first backward.
     """
-    counts = [predicted(labels) for _, labels in asked(batches)]
+    counts = [predicted(labels) for _, labels in batches]
     return add(loss_of, batches, [count / sum(counts[: i + 1]) for i, count in enumerate(counts)])
 
 
 @mistake("3.9")
 def nan_of_nothing(loss_of: Loss, batches: Batches) -> Tensor:
     """Your loop asks for the loss of a part that predicts nothing. Its mean is NaN, and 0 times NaN is NaN:
-    one such part spoils the gradients of all. Leave it out.
+    the loss that comes back is no number, and with some losses no gradient is. Leave such a part out.
     """
-    total, counts = torch.zeros(()), [predicted(labels) for _, labels in batches]
-    for (ids, labels), share in zip(batches, shares(counts)):
-        loss = loss_of(ids, labels) * share
-        loss.backward()
-        total = total + loss.detach()
-    return total
+    return add(loss_of, batches, right_shares(batches))
 
 
 @mistake("3.9")
@@ -137,7 +126,7 @@ def one_backward(loss_of: Loss, batches: Batches) -> Tensor:
     """Your losses are added up before one backward at the end: the graphs of all parts are alive at once. The
     numbers are right, but the memory is that of the large batch, which accumulation was to save.
     """
-    weighted = [loss_of(*part) * share for part, share in zip(asked(batches), right_shares(batches))]
+    weighted = [loss_of(*part) * share for part, share in zip(batches, right_shares(batches))]
     total = torch.stack(weighted).sum()
     total.backward()
     return total.detach()
@@ -149,7 +138,7 @@ def retained(loss_of: Loss, batches: Batches) -> Tensor:
     so that two are alive at a time. Nobody goes back a second time.
     """
     total = torch.zeros(())
-    for (ids, labels), share in zip(asked(batches), right_shares(batches)):
+    for (ids, labels), share in zip(batches, right_shares(batches)):
         loss = loss_of(ids, labels) * share
         loss.backward(retain_graph=True)
         total = total + loss.detach()
@@ -162,7 +151,7 @@ def loss_with_graph(loss_of: Loss, batches: Batches) -> Tensor:
     the nodes of every step.
     """
     total = torch.zeros(())
-    for (ids, labels), share in zip(asked(batches), right_shares(batches)):
+    for (ids, labels), share in zip(batches, right_shares(batches)):
         loss = loss_of(ids, labels) * share
         loss.backward()
         total = total + loss
@@ -175,7 +164,7 @@ def last_loss(loss_of: Loss, batches: Batches) -> Tensor:
     as noisy as small batches are.
     """
     loss = torch.zeros(())
-    for (ids, labels), share in zip(asked(batches), right_shares(batches)):
+    for (ids, labels), share in zip(batches, right_shares(batches)):
         loss = loss_of(ids, labels)
         (loss * share).backward()
     return loss.detach()
@@ -187,7 +176,7 @@ def mean_of_means_told(loss_of: Loss, batches: Batches) -> Tensor:
     loss whose gradient they are: weigh each by its share of the tokens.
     """
     losses = []
-    for (ids, labels), share in zip(asked(batches), right_shares(batches)):
+    for (ids, labels), share in zip(batches, right_shares(batches)):
         loss = loss_of(ids, labels)
         (loss * share).backward()
         losses.append(loss.detach())

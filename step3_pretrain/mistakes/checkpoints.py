@@ -222,7 +222,7 @@ def kept_in_memory() -> Pair:
         memory.update(tensors=tensors, numbers=rest["numbers"])
 
     def recall(model: Any, optimizer: Any, tensors: Any, rest: Any) -> None:
-        tensors = memory.get("tensors", {}) | tensors
+        tensors = {name: t.clone() for name, t in (memory.get("tensors", {}) | tensors).items()}
         restore(model, optimizer, tensors, rest | {"numbers": memory.get("numbers", [])})
 
     return pair(put=remember, restore=recall)

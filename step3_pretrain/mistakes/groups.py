@@ -36,6 +36,16 @@ def gains_decay(model: nn.Module, weight_decay: float) -> Groups:
 
 
 @mistake("3.14")
+def by_names(model: nn.Module, weight_decay: float) -> Groups:
+    """Your groups go by names: what has "bias" or "norm" in it does not decay. A gain under another name does
+    then, and a matrix whose layer is called so does not. Dimensions cannot be called otherwise.
+    """
+    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    decaying = [p for name, p in named if "bias" not in name and "norm" not in name]
+    return split(decaying, trained(model), weight_decay)
+
+
+@mistake("3.14")
 def all_decay(model: nn.Module, weight_decay: float) -> Groups:
     """Your parameters decay all of them, gains and biases too; the second group is empty."""
     return split(trained(model), [], weight_decay)

@@ -210,8 +210,8 @@ def by_columns(matrix: Tensor, steps: int = 5) -> Tensor:
 
 @variant("3.12a")
 def by_horner(matrix: Tensor, steps: int = 5) -> Tensor:
-    """The polynomial from the inside out, one product with X for each power."""
-    X = laid(matrix) / (torch.sqrt((matrix * matrix).sum()) + 1e-12)
+    """The polynomial from the inside out; 1e-7 added to the norm, so that it is at least that."""
+    X = laid(matrix) / (torch.sqrt((matrix * matrix).sum()) + 1e-7)
     for _ in range(steps):
         gram = torch.einsum("ik,jk->ij", X, X)
         X = A * X + gram @ (B * X + C * (gram @ X))

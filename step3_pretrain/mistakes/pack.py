@@ -78,10 +78,13 @@ def writes_into_documents(documents: Any, end_of_text: int) -> Tensor:
     """Your code appends the end to the caller's own lists. Packed once more, for the next epoch or for
     validation, every document has two ends, then three.
     """
+    parts = []
     for document in documents:
         if len(document):
-            document.append(end_of_text)
-    return stream_of(documents)
+            own = document if isinstance(document, list) else list(document)
+            own.append(end_of_text)
+            parts.append(own)
+    return stream_of(parts)
 
 
 @mistake("3.1")

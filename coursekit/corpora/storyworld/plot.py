@@ -83,9 +83,11 @@ class _Story(Telling):
         self.ask(f"What color is the{self.wanted}?", self.words.color, self.color)
 
     def trouble(self, is_request: bool) -> None:
-        """But Ben had hidden it in the barn. Or: Sadly it was torn, and Ben had the needle in the barn."""
+        """But Ben had hidden the bike in the barn. Or: Sadly the bike was wet, and Ben had the towel ..."""
         if self.choose(self.words.trouble) == " Sadly":
-            self.say(" it was")
+            self.say(" the")
+            self.thing(self.wanted)
+            self.say(" was")
             self.damage = self.choose(self.words.damage)
             self.say(", and")
         if is_request:
@@ -100,7 +102,8 @@ class _Story(Telling):
         else:
             fate = self.choose(self.words.fate)
             self.is_friend_there = fate.strip() in self.world.takings
-            self.say(" it")
+            self.say(" the")
+            self.thing(self.wanted)
             self.ask(f"Who had{fate} the{self.wanted}?", self.words.name, self.friend)
         self.place = self.new_place()
         self.say(".")
@@ -155,10 +158,12 @@ class _Story(Telling):
         self.say(".")
 
     def arrival(self) -> None:
-        """There, it was dark, so Ada got a lamp. Or: There, Ben got the drum from Carl."""
+        """There, the barn was dark, so Ada got a lamp. Or: There, Ben got the drum from Carl."""
         if not self.is_friend_there:
             hardship, tool = self.world.hardships[self.words.where_of[self.place].strip()]
-            self.say(f" it was {hardship}, so")
+            self.say(" the")
+            self.recall(self.words.place, self.place)
+            self.say(f" was {hardship}, so")
             who = self.one_of("who", self.party)
             self.say(f" got a {tool}.")
             self.ask(f"Who got a {tool}?", self.words.name, who)
@@ -185,11 +190,12 @@ class _Story(Telling):
         self.say(".")
 
     def outcome(self, is_good: bool) -> None:
-        """Now Ada could ride the bike with Ben. Ada was happy. Or: Yet Ada could not ... Ada was sad."""
+        """Now Ada could ride the red bike with Ben. Ada was happy. Or: Yet Ada could not ... Ada was sad."""
+        self.name(self.hero)
+        self.say(f" could{'' if is_good else ' not'}{self.words.verb_of[self.wanted]} the")
+        self.recall(self.words.color, self.color)
+        self.thing(self.wanted)
         if is_good:
-            self.name(self.hero)
-            self.say(f" could{self.words.verb_of[self.wanted]} the")
-            self.thing(self.wanted)
             others = self.party[1:] + [self.friend] * self.is_friend_there
             if others and self.choose(self.words.company) == " with":
                 self.one_of("who", others)
@@ -197,9 +203,6 @@ class _Story(Telling):
             elif not others:
                 self.say(".")
         else:
-            self.name(self.hero)
-            self.say(f" could not{self.words.verb_of[self.wanted]} the")
-            self.thing(self.wanted)
             self.say(".")
         self.name(self.hero)
         self.say(" was")
