@@ -28,14 +28,14 @@ def accumulate_gradients(
 
     `loss_of(ids, labels)` is the mean loss over the predicted tokens of a part: its labels from the second on
     that are not -100. Parts predict unequally many tokens, so that the mean over all of them is not the mean
-    of the parts' means: each part counts by its share of the tokens. Only one part's graph is alive at a
-    time; gradients that are there already stay and are added to. Returns the mean loss of the large batch,
-    detached.
+    of the parts' means: each part counts by its share of the tokens, and one that predicts none adds nothing
+    (its own mean would be NaN). Only one part's graph is alive at a time; gradients that are there already
+    stay and are added to. Returns the mean loss of the large batch, detached.
 
     Tutorial: docs/tutorials/step3_pretrain_further.md#39-gradient-accumulation
     """
     # 1. How many tokens does each part predict, and how many all of them?
-    # 2. The part's share of the mean over all tokens.
+    # 2. The part's share of the mean over all tokens; a part that predicts none is left out.
     # 3. Its gradient is added to what is there; its graph goes before the next part comes.
     # TODO 3.9: write the numbered steps, then delete the next statement.
     raise NotImplementedError(
@@ -134,7 +134,8 @@ def document_labels(ids: Int[Tensor, "B T"], end_of_text: int) -> Int[Tensor, "B
 
     Under `document_mask` the position before it, the end of another document, may read nothing of the new
     one: the guess would be of a document of which nothing is known, learned from the end of another one. All
-    other tokens count, `end_of_text` among them. The ids stay as they are.
+    other tokens count, `end_of_text` among them; the first of a row stays too, since nothing stands before
+    it. The ids stay as they are.
 
     Tutorial: docs/tutorials/step3_pretrain_further.md#311b-a-mask-for-the-loss
     """
@@ -152,9 +153,9 @@ def orthogonalize(matrix: Float[Tensor, "O I"], steps: int = 5) -> Float[Tensor,
     Newton-Schulz iteration. The matrix is divided by its Frobenius norm, so that no singular value is above
     1. Each step replaces X by a·X + (b·A + c·A²)·X, where A = X Xᵀ: every singular value s becomes
     a·s + b·s³ + c·s⁵, and the directions stay. With a, b, c = 3.4445, -4.7750, 2.0315 five steps bring all
-    that are not tiny to between 0.7 and 1.2; exactly 1 is not wanted, only quickly near it. The smaller side
-    of the matrix must be the first for A to be small: transpose before and after if it is not. Computed in
-    the dtype of the matrix.
+    from 0.003 on to between 0.68 and 1.21; exactly 1 is not wanted, only quickly near it. The smaller side of
+    the matrix must be the first for A to be small: transpose before and after if it is not. Computed in the
+    dtype of the matrix.
 
     Source: Jordan et al., "Muon: An optimizer for hidden layers in neural networks" (2024).
     Tutorial: docs/tutorials/step3_pretrain_further.md#312a-orthogonalization

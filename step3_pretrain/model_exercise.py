@@ -59,12 +59,16 @@ def sample_blocks(
     """Return `batch_size` blocks of `block_size` neighboring ids, as a function of seed and step alone.
 
     A block begins anywhere where it fits, every place with the same probability, the first and the last
-    included; blocks may overlap. The same seed and step give the same batch, in any process, whatever was
-    drawn before; another seed or another step gives another one. So the number of the step is all that a run
-    has to remember of its data. No global generator is read or moved. Returns int64.
+    included, wherever the other blocks begin; blocks may overlap. The same seed and step give the same batch,
+    in any process, whatever was drawn before; another seed or another step gives another one. So the number
+    of the step is all that a run has to remember of its data. No global generator is read or moved. Returns
+    int64.
 
     `torch.Generator` keeps only the lower 32 bits of its seed: two numbers do not fit into it by shifting.
     `random.Random` takes a text of any length.
+
+    A stream on disk is no tensor, but it gives what one gives for len(), for a slice and for a tensor of
+    places.
 
     Raises ValueError for a stream shorter than a block.
 
@@ -89,16 +93,19 @@ def training_step(
     optimizer: torch.optim.Optimizer,
     ids: Int[Tensor, "B T"],
     max_norm: float | None = None,
+    labels: Int[Tensor, "B T"] | None = None,
 ) -> Float[Tensor, ""]:
     """Change the model's weights once, so that it predicts this batch better, and return its loss before.
 
-    The loss is what `model(ids, labels=ids).loss` returns: the model shifts the labels itself. Gradients of
-    an earlier step play no part; the model is put into training mode, so that dropout acts. The returned loss
-    is detached: it holds no graph and cannot be changed by the step. With `max_norm` the gradients are
-    clipped before the step (3.6).
+    The loss is what `model(ids, labels=labels).loss` returns: the model shifts the labels itself, so that
+    they are the ids, unless others are given (-100 where nothing is to be predicted). Gradients of an earlier
+    step play no part; the model is put into training mode, so that dropout acts. The returned loss is
+    detached: it holds no graph and cannot be changed by the step. With `max_norm` the gradients are clipped
+    before the step (3.6).
 
     Tutorial: docs/tutorials/step3_pretrain.md#33-one-step
     """
+    labels = ids if labels is None else labels  # given
     # 1. Training mode; forget the gradients of the step before.
     # 2. The loss of predicting every next token of the batch.
     # 3. Its gradient with respect to every parameter.
@@ -132,6 +139,27 @@ def document_batches(
             del rows[:batch_size]
     if rows:
         yield _filled_up(rows, end_of_text)
+
+
+def sample_documents(
+    documents: Sequence[Sequence[int]],
+    end_of_text: int,
+    block_size: int,
+    batch_size: int,
+    seed: int,
+    step: int,
+) -> tuple[Int[Tensor, "B T"], Int[Tensor, "B T"]]:
+    """Return `batch_size` whole documents as rows of ids and labels, as a function of seed and step alone.
+
+    What `sample_blocks` is for one stream, this is for documents that fit into a block (a longer one is cut
+    off): no row begins in the middle of something, and none holds a second document that has nothing to do
+    with the first. The price is padding. A row is laid out as in `document_batches`.
+    """
+    draw = random.Random(f"{seed}/{step}")
+    chosen = [documents[draw.randrange(len(documents))] for _ in range(batch_size)]
+    return _filled_up(
+        [[end_of_text, *document, end_of_text][:block_size] for document in chosen], end_of_text
+    )
 
 
 def _filled_up(rows: Sequence[Sequence[int]], end_of_text: int) -> tuple[Tensor, Tensor]:
@@ -379,11 +407,33 @@ def train(
     """
     device = next(model.parameters()).device
     for step in range(start, args.steps):
-        for group in optimizer.param_groups:
-            peak = group.setdefault("initial_lr", group["lr"])
-            group["lr"] = learning_rate(step, peak, args.warmup, args.steps)
+        set_rates(optimizer, step, args)
         ids = sample_blocks(stream, args.block_size, args.batch_size, args.seed, step)
         yield training_step(model, optimizer, ids.to(device), args.max_norm).item()
+
+
+def train_on_documents(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    documents: Sequence[Sequence[int]],
+    end_of_text: int,
+    args: TrainingArgs,
+    start: int = 0,
+) -> Iterator[float]:
+    """Do what `train` does with rows of whole documents in place of blocks cut from a stream."""
+    device = next(model.parameters()).device
+    sizes = (args.block_size, args.batch_size, args.seed)
+    for step in range(start, args.steps):
+        set_rates(optimizer, step, args)
+        ids, labels = (t.to(device) for t in sample_documents(documents, end_of_text, *sizes, step))
+        yield training_step(model, optimizer, ids, args.max_norm, labels).item()
+
+
+def set_rates(optimizer: torch.optim.Optimizer, step: int, args: TrainingArgs) -> None:
+    """Give every group of the optimizer its rate for this step."""
+    for group in optimizer.param_groups:
+        peak = group.setdefault("initial_lr", group["lr"])
+        group["lr"] = learning_rate(step, peak, args.warmup, args.steps)
 
 
 def pretrain(

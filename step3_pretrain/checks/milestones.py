@@ -146,20 +146,22 @@ def resumes(m: Any, rng: Any) -> Any:
         pairs = zip(model.parameters(), fresh.parameters())
         yield "and so is every weight", all(torch.equal(one, two) for one, two in pairs)
 
-        with moving_fails():
-            try:
-                m.save_checkpoint(path, fresh, again, step + AFTER, {})
-                ended = "no exception"
-            except OSError:
-                ended = "OSError"
+        failed = "a save that fails at the last moment says so, and leaves the old checkpoint alone"
+        yield failed, [*saved_in_vain(m, path, fresh, again), sorted(os.listdir(folder))]
+
+
+def saved_in_vain(m: Any, path: Path, model: Any, optimizer: Any) -> list[Any]:
+    """Return how a save ends whose last move fails, and the step of the checkpoint that is there then."""
+    with moving_fails():
         try:
-            left = m.load_checkpoint(path, fresh, again)[0]
-        except ValueError:
-            left = "no checkpoint"
-        yield (
-            "a save that fails at the last moment says so, and leaves the old checkpoint alone",
-            [ended, left, sorted(os.listdir(folder))],
-        )
+            m.save_checkpoint(path, model, optimizer, BEFORE + AFTER, {})
+            ended = "no exception"
+        except OSError:
+            ended = "OSError"
+    try:
+        return [ended, m.load_checkpoint(path, model, optimizer)[0]]
+    except ValueError:
+        return [ended, "no checkpoint"]
 
 
 @curve("3.resumes")
