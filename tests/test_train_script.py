@@ -259,7 +259,18 @@ def test_what_the_learners_code_raises_is_told_with_its_line(
         return text.replace("    loss.backward()\n", "    loss.backward(int(1 / 0))\n")
 
     learners(tmp_path, monkeypatch, text_of)
-    given = "--tokenizer bytes --steps 1 --block-size 16 --set n_layers=1 --dtype float32".split()
+    given = [
+        "--tokenizer",
+        "bytes",
+        "--steps",
+        "1",
+        "--block-size",
+        "16",
+        "--set",
+        "n_layers=1",
+        "--dtype",
+        "float32",
+    ]
     status = script.main([*given, "--corpus", corpus, "--output", str(tmp_path / "run")])
     said = capsys.readouterr().err
     assert status == 1
