@@ -259,8 +259,19 @@ def test_what_the_learners_code_raises_is_told_with_its_line(
         return text.replace("    loss.backward()\n", "    loss.backward(int(1 / 0))\n")
 
     learners(tmp_path, monkeypatch, text_of)
-    status = script.main(["--corpus", corpus, "--tokenizer", "bytes", "--steps", "1", "--block-size", "16",
-                          "--set", "n_layers=1", "--output", str(tmp_path / "run"), "--dtype", "float32"])  # fmt: skip
+    given = [
+        "--tokenizer",
+        "bytes",
+        "--steps",
+        "1",
+        "--block-size",
+        "16",
+        "--set",
+        "n_layers=1",
+        "--dtype",
+        "float32",
+    ]
+    status = script.main([*given, "--corpus", corpus, "--output", str(tmp_path / "run")])
     said = capsys.readouterr().err
     assert status == 1
     assert "model_exercise.py stopped with ZeroDivisionError" in said
