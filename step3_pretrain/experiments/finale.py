@@ -25,7 +25,7 @@ from coursekit.widgets import Table, loss_view
 from step3_pretrain.experiments import figures, small, watching
 
 BUDGET = Budget(seconds=300, steps=20_000, held_out_bytes=60_000)
-STORIES, VOCAB_SIZE, BLOCK, BATCH, RATE = 20_000, 1_024, 256, 16, 4e-3
+STORIES, VOCAB_SIZE, BLOCK, BATCH, RATE = 20_000, 1_024, 256, 16, 2e-3
 # The schedule counts in thousandths of the budget, so that it follows clock and steps alike.
 UNITS, WARMUP, LOOKS, WATCHED = 1_000, 20, 12, 40
 SHAPE: dict[str, Any] = {
