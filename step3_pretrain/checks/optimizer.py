@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from coursekit.probe import cases, check, steps
+from coursekit.probe import cases, check, equal, steps
 
 SHAPES = ((3, 4), (5,), (), (2, 3, 2))
 
