@@ -64,7 +64,7 @@ FAULTS = (
     Fault(
         "Labels shifted a second time",
         "3.3",
-        "The loss falls, a little above the sound one, while the held-out one climbs beyond guessing: the "
+        "The loss falls, above the sound one, while the held-out one turns and climbs: the "
         "model learns to name the token after the next.",
         wrong.shifted_twice,
     ),

@@ -1,7 +1,6 @@
 """The finale of step 3: your tokenizer, your decoder and your loop learn storyworld, against its exact floor.
 
-In a notebook: `run = prepare(mine)`, then `train(run)`, `compare(run)`, `samples(run)`. What a script does at
-a larger scale, `python -m step3_pretrain.train`, is the same.
+In a notebook: `run = prepare(mine)`, then `train(run)`, `compare(run)`, `parts(run)`, `samples(run)`.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from coursekit.widgets import Table, loss_view
 from step3_pretrain.experiments import figures, small, watching
 
 BUDGET = Budget(seconds=300, steps=20_000, held_out_bytes=60_000)
-STORIES, VOCAB_SIZE, BLOCK, BATCH, RATE = 20_000, 1_024, 256, 16, 4e-3
+STORIES, VOCAB_SIZE, BLOCK, BATCH, RATE = 20_000, 1_024, 256, 16, 2e-3
 # The schedule counts in thousandths of the budget, so that it follows clock and steps alike.
 UNITS, WARMUP, LOOKS, WATCHED = 1_000, 20, 12, 40
 SHAPE: dict[str, Any] = {
@@ -232,9 +231,9 @@ def compare(run: Run) -> Table:
     """Return the table of `measure`, the best first, and where the rest above the floor lies."""
     levels = measure(run)
     rows = [(name, f"{bits:.4f}") for name, bits in sorted(levels.items(), key=lambda row: row[1])]
-    found = run.looks[-1][1] if run.looks else None
     notes = [f"The decoder is {levels['the decoder'] / levels['the floor'] - 1:.1%} above the floor."]
-    if found is not None:
+    if run.looks:
+        found = run.looks[-1][1]
         shares = ", ".join(f"{kind} {getattr(found, kind) / found.floor:.1%}" for kind in watching.KINDS)
         notes.append(f"On the {WATCHED} stories that were watched: {shares}.")
         notes.append(f"A recalled fact costs {found.nats_per_recall:.2f} nats.")

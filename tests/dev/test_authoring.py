@@ -27,12 +27,15 @@ def blocks(language: str) -> list[str]:
     return [text for _, name, text in found if name == language]
 
 
+STEPS = tuple(path.parent.name for path in sorted(COURSE_ROOT.glob("step*/exercises.toml")))
+
+
 class Copy:
     """A copy of the course in which commands run."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        for name in ("coursekit", "step1_tokenizer", "step2_model", "docs"):
+        for name in ("coursekit", *STEPS, "docs"):
             shutil.copytree(COURSE_ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
 
     def read(self, name: str) -> str:
@@ -55,7 +58,7 @@ class Copy:
         return done.returncode, done.stdout + done.stderr
 
     def everything(self) -> dict[str, bytes]:
-        folders = ("step1_tokenizer", "step2_model", "docs")
+        folders = (*STEPS, "docs")
         files = [path for folder in folders for path in (self.root / folder).rglob("*") if path.is_file()]
         return {str(path): path.read_bytes() for path in files if "__pycache__" not in path.parts}
 
