@@ -129,10 +129,8 @@ def prepare(
     bytes_per_token = sum(len(text.encode()) for text in texts) / num_tokens
     args = module.ModelArgs(**(SHAPE | {"vocab_size": len(tokenizer), "max_seq_len": BLOCK} | changes))
     model = build(module, args, seed, device)
-    return Run(
-        *(module, tokenizer, encode, documents, end_of_text, held_out, model, seed, budget, device),
-        bytes_per_token,
-    )
+    parts = (module, tokenizer, encode, documents, end_of_text, held_out, model, seed, budget, device)
+    return Run(*parts, bytes_per_token)
 
 
 def held_out_of(num_bytes: int, seed: int) -> list[str]:
@@ -151,6 +149,7 @@ def build(module: Any, args: Any, seed: int, device: str) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model: nn.Module = module.Transformer(args)
+        module.spread_embeddings(model)
     return model.to(device)
 
 

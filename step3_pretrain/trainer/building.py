@@ -80,6 +80,7 @@ def new_model(chain: Chain, args: Any, seed: int) -> nn.Module:
         model = chain.full_model.FullTransformer(args)
     else:
         model = chain.model.Transformer(args)
+    chain.core.spread_embeddings(model)
     return model
 
 
