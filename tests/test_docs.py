@@ -20,7 +20,10 @@ CHAPTERS = [(step, chapter) for step in STEPS for chapter in step.chapters]
 NAMES = [chapter.source.stem for _, chapter in CHAPTERS]
 SHOW = re.compile(r"^ *show\(", re.M)
 WRITE_UPS = sorted([*COURSE_ROOT.glob("docs/step*/*.md"), *COURSE_ROOT.glob("docs/components/*.md")])
-EXECUTED = [*WRITE_UPS, COURSE_ROOT / "docs" / "parity.md"]
+EXECUTED = [
+    *WRITE_UPS,
+    *(COURSE_ROOT / "docs" / name for name in ("parity.md", "corpora.md", "training_guide.md")),
+]
 BUDGET = "seconds=4,steps=6,bytes=4000"
 
 
