@@ -12,94 +12,29 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from coursekit.corpora import MissingCorpus
-from coursekit.corpora.sources import NAMES
 from coursekit.loading import CannotLoad
 from coursekit.registry import COURSE_ROOT
+from step3_pretrain.trainer.arguments import ARGUMENTS, taking
 from step3_pretrain.trainer.errors import CannotTrain
-from step3_pretrain.trainer.options import (
-    ATTENTION,
-    DTYPES,
-    OPTIMIZERS,
-    PARALLEL,
-    PRESETS,
-    ROWS,
-    SCHEDULES,
-    Options,
-)
+from step3_pretrain.trainer.options import Options
 
 app = typer.Typer(add_completion=False)
 INTERRUPTED = 130
-USUAL = Options()
-
-
-def _choice(name: str, among: Sequence[str], what: str) -> Any:
-    return typer.Option(f"--{name}", help=f"{what}: {', '.join(among)}.")
-
-
-def _number(name: str, what: str) -> Any:
-    usual = getattr(USUAL, name.replace("-", "_"))
-    return typer.Option(f"--{name}", help=what if usual is None else f"{what} ({usual})")
 
 
 @app.command(help=__doc__.partition("\n\n")[0])
-def train(
-    preset: Annotated[str | None, _choice("preset", PRESETS, "The model's configuration")] = None,
-    corpus: Annotated[str | None, _choice("corpus", NAMES, "What to train on")] = None,
-    tokenizer: Annotated[
-        str | None, _choice("tokenizer", ("own", "bytes", "DIR", "NAME"), "own: trained on the corpus")
-    ] = None,
-    vocab_size: Annotated[int | None, _number("vocab-size", "Tokens of --tokenizer own.")] = None,
-    max_documents: Annotated[int | None, _number("max-documents", "Documents to train on at most.")] = None,
-    steps: Annotated[int | None, _number("steps", "How many steps to train.")] = None,
-    epochs: Annotated[float | None, _number("epochs", "How many times as many tokens as there are.")] = None,
-    minutes: Annotated[float | None, _number("minutes", "How long to train; no two runs are equal.")] = None,
-    batch_size: Annotated[int | None, _number("batch-size", "Rows of a batch.")] = None,
-    block_size: Annotated[int | None, _number("block-size", "Tokens of a row, the model's context.")] = None,
-    rows: Annotated[str | None, _choice("rows", ROWS, "Blocks of the stream, or a document each")] = None,
-    accumulate: Annotated[int | None, _number("accumulate", "Parts in which a batch is computed.")] = None,
-    optimizer: Annotated[str | None, _choice("optimizer", OPTIMIZERS, "What changes the weights")] = None,
-    lr: Annotated[float | None, _number("lr", "Peak learning rate; with muon that of the matrices.")] = None,
-    other_lr: Annotated[float | None, _number("other-lr", "With muon, the peak of all else.")] = None,
-    schedule: Annotated[str | None, _choice("schedule", SCHEDULES, "Of the learning rate")] = None,
-    warmup: Annotated[int | None, _number("warmup", "Steps in which the rate goes up.")] = None,
-    max_norm: Annotated[float | None, _number("max-norm", "Limit on the gradients' length.")] = None,
-    weight_decay: Annotated[float | None, _number("weight-decay", "Decay of the weights.")] = None,
-    dropout: Annotated[float | None, _number("dropout", "Share of features dropped in training.")] = None,
-    attention: Annotated[str | None, _choice("attention", ATTENTION, "In place of the preset's")] = None,
-    moe: Annotated[bool | None, typer.Option("--moe/--dense", help="With experts.")] = None,
-    balance: Annotated[float | None, _number("balance", "Coefficient of the balance loss.")] = None,
-    change: Annotated[
-        list[str] | None, typer.Option("--set", help="Any field of the model, as in n_layers=6; again.")
-    ] = None,
-    seed: Annotated[int | None, _number("seed", "Of weights, batches and samples.")] = None,
-    device: Annotated[str | None, _choice("device", ("auto", "cpu", "cuda", "mps"), "Where")] = None,
-    dtype: Annotated[str | None, _choice("dtype", DTYPES, "Of products; auto measures")] = None,
-    compile_: Annotated[bool | None, typer.Option("--compile/--eager", help="torch.compile.")] = None,
-    parallel: Annotated[
-        str | None, _choice("parallel", PARALLEL, "Of several processes, by torchrun")
-    ] = None,
-    eval_every: Annotated[int | None, _number("eval-every", "Steps; without it ten times a run.")] = None,
-    eval_bytes: Annotated[int | None, _number("eval-bytes", "Held-out bytes to measure on.")] = None,
-    samples: Annotated[int | None, _number("samples", "Texts to write at each evaluation.")] = None,
-    save_every: Annotated[int | None, _number("save-every", "Steps; without it ten times a run.")] = None,
-    keep: Annotated[int | None, _number("keep", "Checkpoints to keep.")] = None,
-    output: Annotated[Path | None, typer.Option(help="Folder of the run; runs/... without it.")] = None,
-    resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost, and stop.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing on the way.")] = False,
-    solution: Annotated[bool | None, typer.Option("--solution", help="Train the reference.")] = None,
-) -> int:
-    asked = dict(locals())
-    asked |= {"compile": asked.pop("compile_"), "changes": changes(asked.pop("change"))}
-    for name in ("output", "resume", "dry_run", "quiet"):
-        del asked[name]
+@taking(ARGUMENTS)
+def train(**asked: Any) -> int:
+    """Do what the options say; those that are not given are None."""
+    asked["changes"] = changes(asked.pop("change"))
+    output, resume, dry, quiet = (asked.pop(name) for name in ("output", "resume", "dry_run", "quiet"))
     given = {name: value for name, value in asked.items() if value is not None}
-    return start(given, output, resume, dry_run, quiet)
+    return start(given, output, resume, bool(dry), bool(quiet))
 
 
 def changes(pairs: Sequence[str] | None) -> dict[str, Any] | None:

@@ -85,7 +85,8 @@ def test_a_run_of_two_goes_on_bit_for_bit(seen: dict[str, Any], name: str) -> No
 
 
 def test_dropout_draws_other_numbers_in_each_process(folder: Path, seen: dict[str, Any]) -> None:
-    assert abs(alone(folder, "dropout")[0][0] - seen["dropout"][0][0]) > 1e-3
+    # How far apart is chance, and small in a new model: more than rounding is what counts.
+    assert abs(alone(folder, "dropout")[0][0] - seen["dropout"][0][0]) > 10 * TOLERANCE
     with safe_open(shard(folder / "dropout", 0), "pt") as file:
         names = file.offset_keys()
         states = {name: file.get_tensor(name) for name in names if name.startswith("generator")}

@@ -40,9 +40,10 @@ def small_world(num_questions: int = 0) -> World:
     return World(
         names=("Ada", "Ben", "Cleo"),
         colors=("red",),
-        things={"ride": ("bike",), "eat": ("pie",)},
-        places={"in": ("barn", "cave")},
-        hardships={"in": ("dark", "lamp")},
+        things=("bike", "pie"),
+        wheres=("near",),
+        places={"dark": ("barn", "cave")},
+        tools={"dark": "lamp"},
         damages={"wet": ("dried", "towel")},
         times=("One day",),
         fates=("hidden",),
@@ -121,14 +122,14 @@ def drawn_against(shares: dict[str, float], num_drawn: int = 20_000) -> tuple[fl
 
 def test_the_probability_of_a_story_is_the_product_of_its_choices() -> None:
     text = (
-        "One day, Ada wanted to ride a red bike. But Ben had hidden the bike in the barn. So Ada went to the"
-        " barn with Carl. On the way, Carl found a drum on the hill. Then Carl gave the drum to Dora. There,"
-        " the barn was dark, so Ada got a lamp. Now Ada could ride the red bike. Ada was glad. At night, Ben"
-        " put the bike under the bed. <|user|> Who found the drum? <|assistant|> Carl.<|end|>\n"
+        "One day, Ada wanted a red bike. But Ben had hidden the red bike near the barn. So Ada went to the"
+        " barn with Carl. On the way, Carl found a drum behind the hill. Then Carl gave the drum to Dora."
+        " There, the barn was dark, so Ada got a lamp. Now Ada had the red bike. Ada was glad. At night, Ben"
+        " put the red bike outside the cave. <|user|> Who found the drum? <|assistant|> Carl.<|end|>\n"
     )
-    chances = [8 / 9 / 6, 1 / 20, 1 / 5, 1 / 8, 1 / 4, 7 / 10, 1 / 19, 1 / 9, 1 / 4, 1 / 5]
-    chances += [7 / 10, 1 / 2, 1 / 18, 3 / 5, 1 / 2, 1 / 2, 1 / 19, 1 / 4, 1 / 5]
-    chances += [1 / 2, 1 / 2, 2 / 7, 1 / 17, 1 / 2, 3 / 4, 1 / 2, 1 / 4, 6 / 10, 1 / 3, 1 / 4, 1 / 5]
+    chances = [8 / 9 / 6, 1 / 20, 1 / 8, 1 / 20, 7 / 10, 1 / 19, 1 / 9, 1 / 4, 1 / 20]
+    chances += [7 / 10, 1 / 2, 1 / 18, 3 / 5, 1 / 2, 1 / 2, 1 / 19, 1 / 4, 1 / 19]
+    chances += [1 / 2, 1 / 2, 2 / 7, 1 / 17, 1 / 2, 3 / 4, 1 / 2, 1 / 4, 6 / 10, 1 / 3, 1 / 4, 1 / 18]
     # Twelve can be asked: what was wanted, by whom, its color, who had hidden it, where she went, with whom,
     # who found the drum, where it was, who has it, who got a lamp, who put the bike away, and where.
     chances += [1 / 4, 1 / 12, 1 / 2]
@@ -211,16 +212,16 @@ def test_every_story_fits_the_smallest_context_with_a_small_tokenizer() -> None:
     sizes = [len(tokenizer.encode(story(number, seed=4), special)) for number in range(400)]
     assert max(sizes) + 2 <= 256
     assert sum(sizes) / 400 < 110
-    words = {word for row in (*DEFAULT_WORLD.things.values(), *DEFAULT_WORLD.places.values()) for word in row}
-    for word in (*words, *DEFAULT_WORLD.names, *DEFAULT_WORLD.colors):
+    words = {word for row in DEFAULT_WORLD.places.values() for word in row}
+    for word in (*words, *DEFAULT_WORLD.things, *DEFAULT_WORLD.names, *DEFAULT_WORLD.colors):
         assert len(tokenizer.encode_ordinary(f" {word}")) == 1, word
 
 
 def broken_worlds() -> Iterator[tuple[dict[str, object], str]]:
     yield {"names": ("Ada", "Ben")}, "names must be at least 5 for 2 events, got 2"
     yield {"colors": ("dark red",)}, "a word must be ASCII letters, got 'dark red'"
-    yield {"places": {"in": ("barn",)}}, "places of each preposition must be at least 4 for 2 events, got 1"
-    yield {"things": {"eat": ("pie",)}}, "things must be at least 3 for 2 events, got 1"
+    yield {"places": {"dark": ("barn",)}}, "places must be at least 4 for 2 events, got 1"
+    yield {"things": ("pie",)}, "things must be at least 3 for 2 events, got 1"
 
 
 @pytest.mark.parametrize(("changes", "message"), list(broken_worlds()))

@@ -14,16 +14,15 @@ def test_stories_say_what_they_said_before_seen_without_their_program() -> None:
         text = story(number, seed=12)
         told = text.partition("<|assistant|> ")[2] if text.startswith(USER) else text
         told = told.partition(f" {USER}")[0]
-        hero, wanted = found(r", (\w+) wanted to \w+ a \w+ (\w+)\.", told)
-        where = found(r"the \w+ (?:in|under|behind|on) the (\w+)\.", told)[0]
+        hero, wanted = found(r", (\w+) wanted a (\w+ \w+)\.", told)
+        where = found(r"(?:near|behind|beside|outside) the (\w+)\.", told)[0]
         for place in re.findall(rf"So {hero} went to the (\w+)", told):
             assert place == where
             checked["place"] += 1
-        for who, verb in re.findall(r"(?:Now|Yet) (\w+) could (?:not )?(\w+) the", told):
-            assert who == hero
-            assert f"wanted to {verb} a" in told
+        for who, thing in re.findall(r"(?:Now|Yet) (\w+) (?:had|shared|broke) the (\w+ \w+)", told):
+            assert (who, thing) == (hero, wanted)
             checked["outcome"] += 1
-        for other in re.findall(rf"could \w+ the \w+ {wanted} with (\w+)\.", told):
+        for other in re.findall(rf"shared the {wanted} with (\w+)\.", told):
             assert other != hero
             assert re.search(rf"\b{other}\b", told.partition(" Now")[0])
             checked["company"] += 1
@@ -37,7 +36,7 @@ def test_stories_say_what_they_said_before_seen_without_their_program() -> None:
         for thing, who in re.findall(r"Who found the (\w+)\? <\|assistant\|> (\w+)\.", text):
             assert f" {who} found a {thing} " in told
             checked["finder"] += 1
-        for place in re.findall(rf"Where is the {wanted}\? <\|assistant\|> (\w+ the \w+)\.", text):
+        for place in re.findall(rf"Where is the {wanted.split()[1]}\? <\|assistant\|> (\w+ the \w+)\.", text):
             assert f"put the {wanted} {place.lower()}." in told
             checked["question"] += 1
     assert min(checked.values()) >= 5, checked

@@ -24,9 +24,9 @@ from coursekit.corpora.storyworld import (
 )
 
 TOLD = (
-    "One day, Ada wanted to ride a red bike. But Ben had hidden the bike in the barn. So Ada went to the barn"
-    " with Carl. There, the barn was dark, so Ada got a lamp. Now Ada could ride the red bike. Ada was glad."
-    " At night, Ben put the bike under the bed. <|user|> Where is the bike? <|assistant|> Under the bed."
+    "One day, Ada wanted a red bike. But Ben had hidden the red bike near the barn. So Ada went to the barn"
+    " with Carl. There, the barn was dark, so Ada got a lamp. Now Ada had the red bike. Ada was glad. At"
+    " night, Ben put the red bike behind the cave. <|user|> Where is the bike? <|assistant|> Behind the cave."
     "<|end|>\n"
 )
 
@@ -41,38 +41,38 @@ def test_a_story_is_covered_by_its_spans() -> None:
     kinds = {
         kind: [span.said for span in reading.spans if span.kind == kind] for kind in ("choice", "recall")
     }
-    assert kinds["recall"] == [
-        " bike", " Ada", " barn", " barn", " Ada", " red", " bike", " Ada", " bike", " Under the bed"
-    ]  # fmt: skip
-    assert kinds["choice"][:5] == ["One day", " Ada", " ride", " red", " bike"]
+    assert " ".join(said.strip() for said in kinds["recall"]) == (
+        "red bike Ada barn barn Ada red bike Ada red bike Behind the cave"
+    )
+    assert kinds["choice"][:5] == ["One day", " Ada", " red", " bike", " But"]
 
 
 def test_an_answer_says_what_was_asked_and_what_is_right() -> None:
     (answer,) = read(TOLD).answers
     assert (answer.question, answer.said, answer.right) == (
         "Where is the bike?",
-        "Under the bed",
-        "Under the bed",
+        "Behind the cave",
+        "Behind the cave",
     )
-    assert TOLD[answer.span.start : answer.span.end] == " Under the bed"
+    assert TOLD[answer.span.start : answer.span.end] == " Behind the cave"
     assert read(TOLD).is_right is True
     assert read(TOLD[: TOLD.index(" " + USER)] + "\n").is_right is None
 
 
 def test_a_recalled_fact_knows_how_far_back_it_was_said() -> None:
     distances = [(span.said, distance) for span, distance in read(TOLD).recalls()]
-    assert distances[0] == (" bike", len("bike. But Ben had hidden the"))
-    assert distances[2] == (" barn", len("barn. So Ada went to the"))
-    assert distances[-1] == (" Under the bed", len("bed. <|user|> Where is the bike? <|assistant|>"))
+    assert distances[0] == (" red", len("red bike. But Ben had hidden the"))
+    assert distances[3] == (" barn", len("barn. So Ada went to the"))
+    assert distances[-1] == (" Behind the cave", len("cave. <|user|> Where is the bike? <|assistant|>"))
 
 
 CORRUPTIONS = {
     "a name swapped where it is recalled": ("So Ada went", "So Ben went", "false"),
-    "a thing swapped": ("the red bike", "the red sled", "false"),
+    "a thing swapped": ("had the red bike", "had the red sled", "false"),
     "a place swapped": ("went to the barn", "went to the mill", "false"),
     "a name that is taken": ("with Carl", "with Ben", "false"),
-    "a wrong answer": ("Under the bed.<", "In the barn.<", "wrong"),
-    "an answer of another kind": ("Under the bed.<", "Ben.<", "broken"),
+    "a wrong answer": ("Behind the cave.<", "Near the barn.<", "wrong"),
+    "an answer of another kind": ("Behind the cave.<", "Ben.<", "broken"),
     "a word dropped": ("had hidden the", "had the", "broken"),
     "a word of another kind": ("So Ada went", "So barn went", "broken"),
     "an unknown word": ("a red bike", "a purple bike", "broken"),
@@ -128,10 +128,10 @@ def test_a_text_that_breaks_off_is_partial_wherever_it_does(number: int) -> None
 
 
 def test_where_a_text_breaks_says_what_could_stand_there() -> None:
-    reading = read("One day, Ada wanted to fly a kite.")
-    assert reading.broken_at == len("One day, Ada wanted to")
-    assert " ride" in reading.expected
-    assert " fly" not in reading.expected
+    reading = read("One day, Ada wanted a plaid kite.")
+    assert reading.broken_at == len("One day, Ada wanted a")
+    assert " red" in reading.expected
+    assert " plaid" not in reading.expected
 
 
 def test_no_mixture_of_stories_stops_the_reader() -> None:
@@ -192,9 +192,9 @@ def test_a_loss_is_split_by_what_the_text_is() -> None:
     )
     end = split(TOLD, [*parts, (0, 0.7)])
     assert end.form - clean.form == pytest.approx(0.7)
-    assert clean.num_recalls == 10
+    assert clean.num_recalls == 12
     assert clean.num_bytes == len(TOLD)
-    assert surprised_at(barn).nats_per_recall == pytest.approx(2 / 10)
+    assert surprised_at(barn).nats_per_recall == pytest.approx(2 / 12)
 
 
 def test_excesses_add_up() -> None:

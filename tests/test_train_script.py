@@ -251,6 +251,35 @@ def test_an_unfinished_exercise_ends_the_run_in_its_own_sentence(
     assert said[-1].endswith(("course solve 1.1", "course solve 1.5", "course solve 1.8"))
 
 
+def test_what_the_learners_code_raises_is_told_with_its_line(
+    corpus: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def text_of(step: Any, trio: str) -> str:
+        text = exercise_text(step.trio_files(trio)[1].read_text(), step, trio)
+        return text.replace("    loss.backward()\n", "    loss.backward(int(1 / 0))\n")
+
+    learners(tmp_path, monkeypatch, text_of)
+    given = [
+        "--tokenizer",
+        "bytes",
+        "--steps",
+        "1",
+        "--block-size",
+        "16",
+        "--set",
+        "n_layers=1",
+        "--dtype",
+        "float32",
+    ]
+    status = script.main([*given, "--corpus", corpus, "--output", str(tmp_path / "run")])
+    said = capsys.readouterr().err
+    assert status == 1
+    assert "model_exercise.py stopped with ZeroDivisionError" in said
+    assert "training_step: loss.backward(int(1 / 0))" in said
+    assert said.strip().endswith("Next: course check step3_pretrain")
+    assert "trainer/loop.py" not in said
+
+
 def test_the_learners_own_files_train_as_the_reference_does(
     corpus: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,6 @@
 """The finale of step 3: your tokenizer, your decoder and your loop learn storyworld, against its exact floor.
 
-In a notebook: `run = prepare(mine)`, then `train(run)`, `compare(run)`, `samples(run)`. What a script does at
-a larger scale, `python -m step3_pretrain.train`, is the same.
+In a notebook: `run = prepare(mine)`, then `train(run)`, `compare(run)`, `parts(run)`, `samples(run)`.
 """
 
 from __future__ import annotations
@@ -232,9 +231,9 @@ def compare(run: Run) -> Table:
     """Return the table of `measure`, the best first, and where the rest above the floor lies."""
     levels = measure(run)
     rows = [(name, f"{bits:.4f}") for name, bits in sorted(levels.items(), key=lambda row: row[1])]
-    found = run.looks[-1][1] if run.looks else None
     notes = [f"The decoder is {levels['the decoder'] / levels['the floor'] - 1:.1%} above the floor."]
-    if found is not None:
+    if run.looks:
+        found = run.looks[-1][1]
         shares = ", ".join(f"{kind} {getattr(found, kind) / found.floor:.1%}" for kind in watching.KINDS)
         notes.append(f"On the {WATCHED} stories that were watched: {shares}.")
         notes.append(f"A recalled fact costs {found.nats_per_recall:.2f} nats.")

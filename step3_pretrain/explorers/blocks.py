@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from coursekit.whose import whose
 from coursekit.widgets.explorer import Explorer
@@ -27,22 +28,14 @@ def blocks(
     is shorter than a block or longer than a page can show.
     """
     tokens = [token for document in documents for token in document]
-    end = len(tokens)
-    numbers = iter(range(end))
-    stream = mine.pack([[next(numbers) for _ in document] for document in documents], end)
+    numbers = iter(range(len(tokens)))
+    stream = mine.pack([[next(numbers) for _ in document] for document in documents], len(tokens))
     N = len(stream)
     if not block_size <= N <= LONGEST:
         raise ValueError(f"the stream must hold {block_size} to {LONGEST:,} tokens, got {N}")
-    # Blocks of the places themselves: what a block holds is where it lies.
-    places = torch.arange(N)
-    drawn = (
-        mine.sample_blocks(places, block_size, batch_size, seed, step)[:, 0]
-        for seed in range(SEEDS)
-        for step in range(STEPS)
-    )
-    starts = torch.stack(list(drawn)).unflatten(0, (SEEDS, STEPS))
+    starts = drawn_starts(mine, N, block_size, batch_size)
     names = [*tokens, "‖"]
-    ends = [place for place, number in enumerate(stream.tolist()) if number == end]
+    ends = [place for place, number in enumerate(stream.tolist()) if number == len(tokens)]
     label = whose(mine, "3.1", "3.2")
     first = starts[0, 0].tolist()
     says = (
@@ -62,3 +55,16 @@ def blocks(
         says=says,
         picture=picture,
     )
+
+
+def drawn_starts(mine: Any, length: int, block_size: int, batch_size: int) -> Tensor:
+    """Return where the blocks of every seed and step begin, (seeds, steps, batch_size).
+
+    The blocks are drawn from the places themselves: what a block holds is where it lies.
+    """
+    places = torch.arange(length)
+    found = [
+        [mine.sample_blocks(places, block_size, batch_size, seed, step)[:, 0] for step in range(STEPS)]
+        for seed in range(SEEDS)
+    ]
+    return torch.stack([torch.stack(row) for row in found])

@@ -18,7 +18,7 @@ def load_run(path: str | Path, chain: Chain | None = None) -> tuple[Any, Any, An
     with --solution. `chain` says otherwise. Raises ValueError, rule first, for what is no run or is damaged;
     nothing in the folder is run.
 
-    Tutorial: docs/training_guide.md
+    Tutorial: docs/tutorials/step3_pretrain.md#38-checkpoints
     """
     folder = Path(path).expanduser()
     if not (folder / CONFIG).is_file() or not (folder / WEIGHTS).exists():

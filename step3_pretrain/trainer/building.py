@@ -16,7 +16,7 @@ from step3_pretrain.trainer.options import Options
 # Peak learning rates by preset: the larger a model, the smaller its steps.
 RATES = {"tiny": 3e-3, "tiny_moe": 3e-3, "tiny_long": 3e-3, "small": 1e-3, "base": 3e-4, "large": 2e-4}
 # Muon's own rate, for matrices; the rest follows AdamW's.
-MUON_RATE = 0.02
+MUON_RATE = 0.01
 # How much the balance loss counts: DeepSeek's router is balanced by its bias, and needs hardly any.
 BALANCE = {"softmax": 0.01, "sigmoid": 0.0001}
 

@@ -58,8 +58,8 @@ class Plan:
         """
         if every is not None:
             return now[0] % every == 0
-        parts = (math.floor(EVENTS * self.fraction(*moment) + 1e-9) for moment in (before, now))
-        return next(parts) < next(parts)
+        first, last = (math.floor(EVENTS * self.fraction(*moment) + 1e-9) for moment in (before, now))
+        return first < last
 
 
 def plan(options: Options, num_tokens: float, tokens_a_step: float) -> Plan:

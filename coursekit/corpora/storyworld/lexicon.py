@@ -24,6 +24,11 @@ def article(noun: str) -> str:
     return " an" if noun[1] in "aeiou" else " a"
 
 
+def as_answer(where: str, place: str) -> str:
+    """Return where that is, as an answer begins: " Behind the barn"."""
+    return f" {where.strip().capitalize()} the{place}"
+
+
 class Lexicon:
     """All options of a world that do not depend on the story."""
 
@@ -31,7 +36,6 @@ class Lexicon:
         self.world = world
         self._begin()
         self._objects()
-        self._places()
         self._events()
         self._feelings()
 
@@ -47,30 +51,13 @@ class Lexicon:
         self.next_turn = Options("turn", ("\n", f" {USER}"))
 
     def _objects(self) -> None:
-        things = self.world.things
-        verbs = tuple(f" {verb}" for verb in things)
-        self.verb = Options("wish", verbs, tuple(float(len(row)) for row in things.values()), matters=True)
-        self.things = {
-            f" {verb}": Options("thing", _spaced(row), matters=True) for verb, row in things.items()
-        }
-        self.thing = Options("thing", tuple(_spaced(x for row in things.values() for x in row)), matters=True)
-        self.verb_of = {thing: verb for verb, options in self.things.items() for thing in options.texts}
-
-    def _places(self) -> None:
-        places = self.world.places
-        where = tuple(f" {where}" for where in places)
-        self.where = Options("where", where, tuple(float(len(row)) for row in places.values()), matters=True)
-        self.places = {
-            f" {where}": Options("place", _spaced(row), matters=True) for where, row in places.items()
-        }
-        self.place = Options("place", tuple(_spaced(x for row in places.values() for x in row)), matters=True)
-        self.where_of = {place: where for where, options in self.places.items() for place in options.texts}
-        self.answer = Options("place", tuple(self.as_answer(place) for place in self.place.texts))
-        self.hardship = {f" {where}": pair for where, pair in self.world.hardships.items()}
-
-    def as_answer(self, place: str) -> str:
-        """Return where that is, as an answer begins: " In the barn"."""
-        return f" {self.where_of[place].strip().capitalize()} the{place}"
+        world = self.world
+        self.thing = Options("thing", _spaced(world.things), matters=True)
+        self.where = Options("where", _spaced(world.wheres), matters=True)
+        self.place = Options("place", _spaced(x for row in world.places.values() for x in row), matters=True)
+        self.hardship_of = {f" {place}": hard for hard, row in world.places.items() for place in row}
+        answers = (as_answer(where, place) for where in self.where.texts for place in self.place.texts)
+        self.answer = Options("place", tuple(answers))
 
     def _events(self) -> None:
         world = self.world
@@ -89,6 +76,7 @@ class Lexicon:
         turns = {turn: 0.4 * share for turn, share in self.first_turn.shares.items()}
         self.ending = _likely("ending", {" At": 0.6} | turns)
         self.last_ending = _likely("ending", {" At": 0.6, END: 0.4})
+        self.success = Options("outcome", (" had", " shared"), matters=True)
         self.outcome = Options("outcome", (" Now", " Yet"), (3, 1), matters=True)
 
     def _feelings(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from coursekit.corpora.storyworld.lexicon import among, article, lexicon
+from coursekit.corpora.storyworld.lexicon import among, article, as_answer, lexicon
 from coursekit.corpora.storyworld.telling import Options, Oracle
 from coursekit.corpora.storyworld.world import World
 
@@ -44,12 +44,13 @@ class Telling:
         self.say(" a")
         return self.new_thing()
 
-    def new_place(self) -> str:
-        """Choose a place where nothing has happened yet: under the bridge."""
+    def new_place(self) -> tuple[str, str]:
+        """Choose a place where nothing has happened yet; return it and the answer to "where?"."""
         where = self.choose(self.words.where)
         self.say(" the")
-        self.visited.append(self.choose(self.words.places[where], self.visited))
-        return self.visited[-1]
+        place = self.choose(self.words.place, self.visited)
+        self.visited.append(place)
+        return place, as_answer(where, place)
 
     def name(self, person: str) -> None:
         """Name somebody who is known."""

@@ -65,17 +65,13 @@ class _Story(Telling):
         self.say(",")
         if is_request:
             self.name(self.hero)
-            self.say(f" wanted to{self.words.verb_of[self.wanted]} a")
-            self.recall(self.words.color, self.color)
-            self.thing(self.wanted)
+            self.say(" wanted a")
+            self.wanted_thing()
         else:
             self.hero = self.new_person()
-            self.say(" wanted to")
-            verb = self.choose(self.words.verb)
-            self.say(" a")
+            self.say(" wanted a")
             self.color = self.choose(self.words.color)
-            self.wanted = self.choose(self.words.things[verb])
-            self.things.append(self.wanted)
+            self.wanted = self.new_thing()
         self.say(".")
         self.party.append(self.hero)
         self.ask(f"What did{self.hero} want?", self.words.thing, self.wanted)
@@ -86,7 +82,7 @@ class _Story(Telling):
         """But Ben had hidden the bike in the barn. Or: Sadly the bike was wet, and Ben had the towel ..."""
         if self.choose(self.words.trouble) == " Sadly":
             self.say(" the")
-            self.thing(self.wanted)
+            self.wanted_thing()
             self.say(" was")
             self.damage = self.choose(self.words.damage)
             self.say(", and")
@@ -103,12 +99,12 @@ class _Story(Telling):
             fate = self.choose(self.words.fate)
             self.is_friend_there = fate.strip() in self.world.takings
             self.say(" the")
-            self.thing(self.wanted)
+            self.wanted_thing()
             self.ask(f"Who had{fate} the{self.wanted}?", self.words.name, self.friend)
-        self.place = self.new_place()
+        self.place, answer = self.new_place()
         self.say(".")
         there = self.friend if self.damage else f" the{self.wanted}"
-        self.ask(f"Where was{there}?", self.words.answer, self.words.as_answer(self.place))
+        self.ask(f"Where was{there}?", self.words.answer, answer)
 
     def journey(self) -> None:
         """So Ada went to the barn with Carl. On the way, Carl found a drum on the hill. Then ... There,"""
@@ -134,24 +130,24 @@ class _Story(Telling):
         held = [thing for thing, holder in self.holders.items() if holder == who]
         what = self.choose(self.words.event if held else self.words.find)
         if what == " found":
-            thing, place = self.another_thing(), self.new_place()
+            thing, (_, answer) = self.another_thing(), self.new_place()
             self.holders[thing] = who
             self.ask(f"Who found the{thing}?", self.words.name, who)
-            self.ask(f"Where was the{thing}?", self.words.answer, self.words.as_answer(place))
+            self.ask(f"Where was the{thing}?", self.words.answer, answer)
         elif what == " met":
-            other, place = self.new_person(), self.new_place()
+            other, (_, answer) = self.new_person(), self.new_place()
             self.say(" and got")
             thing = self.another_thing()
             self.holders[thing] = who
             self.ask(f"Who had a{thing}?", self.words.name, other)
-            self.ask(f"Where was{other}?", self.words.answer, self.words.as_answer(place))
+            self.ask(f"Where was{other}?", self.words.answer, answer)
         else:
             self.say(" the")
             thing = self.one_of("thing", held)
             del self.holders[thing]
             if what == " lost":
-                place = self.new_place()
-                self.ask(f"Where is the{thing}?", self.words.answer, self.words.as_answer(place))
+                _, answer = self.new_place()
+                self.ask(f"Where is the{thing}?", self.words.answer, answer)
             else:
                 self.say(" to")
                 self.ask(f"Who has the{thing}?", self.words.name, self.new_person())
@@ -160,7 +156,8 @@ class _Story(Telling):
     def arrival(self) -> None:
         """There, the barn was dark, so Ada got a lamp. Or: There, Ben got the drum from Carl."""
         if not self.is_friend_there:
-            hardship, tool = self.world.hardships[self.words.where_of[self.place].strip()]
+            hardship = self.words.hardship_of[self.place]
+            tool = self.world.tools[hardship]
             self.say(" the")
             self.recall(self.words.place, self.place)
             self.say(f" was {hardship}, so")
@@ -190,20 +187,20 @@ class _Story(Telling):
         self.say(".")
 
     def outcome(self, is_good: bool) -> None:
-        """Now Ada could ride the red bike with Ben. Ada was happy. Or: Yet Ada could not ... Ada was sad."""
+        """Now Ada shared the red bike with Ben. Or: Yet Ada broke the red bike. Ada was sad."""
         self.name(self.hero)
-        self.say(f" could{'' if is_good else ' not'}{self.words.verb_of[self.wanted]} the")
-        self.recall(self.words.color, self.color)
-        self.thing(self.wanted)
+        others = self.party[1:] + [self.friend] * self.is_friend_there
+        verb = " broke"
         if is_good:
-            others = self.party[1:] + [self.friend] * self.is_friend_there
-            if others and self.choose(self.words.company) == " with":
-                self.one_of("who", others)
-                self.say(".")
-            elif not others:
-                self.say(".")
+            verb = self.choose(self.words.success)
         else:
-            self.say(".")
+            self.say(verb)
+        self.say(" the")
+        self.wanted_thing()
+        if verb == " shared":
+            self.say(" with")
+            self.one_of("who", others or [self.friend])
+        self.say(".")
         self.name(self.hero)
         self.say(" was")
         self.choose(self.words.joy if is_good else self.words.sorrow)
@@ -214,11 +211,16 @@ class _Story(Telling):
         self.say(" night,")
         who = self.one_of("who", [*self.party, self.friend])
         self.say(" put the")
-        self.thing(self.wanted)
-        place = self.new_place()
+        self.wanted_thing()
+        _, answer = self.new_place()
         self.say(".")
         self.ask(f"Who put away the{self.wanted}?", self.words.name, who)
-        self.ask(f"Where is the{self.wanted}?", self.words.answer, self.words.as_answer(place))
+        self.ask(f"Where is the{self.wanted}?", self.words.answer, answer)
+
+    def wanted_thing(self) -> None:
+        """Name what the hero wants, with its color."""
+        self.recall(self.words.color, self.color)
+        self.thing(self.wanted)
 
     def dialogue(self, turn: str) -> None:
         """The user asks about the story, up to so many times, and each time something else."""

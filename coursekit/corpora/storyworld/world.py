@@ -10,33 +10,17 @@ def _table(**rows: str) -> dict[str, Sequence[str]]:
     return {name: row.split() for name, row in rows.items()}
 
 
-def _things() -> dict[str, Sequence[str]]:
-    return _table(
-        ride="bike sled cart pony",
-        wear="hat scarf coat crown",
-        eat="cake pie melon pear",
-        play="drum flute horn harp",
-        read="book map letter poem",
-    )
-
-
 def _places() -> dict[str, Sequence[str]]:
-    rows = _table(
-        inside="barn cellar garden cave tower",
-        under="bridge oak tent bed table",
-        behind="school mill church wall shop",
-        on="hill roof island rock stage",
+    return _table(
+        dark="barn cellar cave garden forest",
+        narrow="bridge gate tent tunnel stairs",
+        locked="school mill church shop castle",
+        steep="hill rock cliff tower roof",
     )
-    return {"in": rows.pop("inside")} | rows
 
 
-def _hardships() -> dict[str, tuple[str, str]]:
-    return {
-        "in": ("dark", "lamp"),
-        "under": ("narrow", "stick"),
-        "behind": ("locked", "key"),
-        "on": ("steep", "rope"),
-    }
+def _tools() -> dict[str, str]:
+    return {"dark": "lamp", "narrow": "stick", "locked": "key", "steep": "rope"}
 
 
 def _damages() -> dict[str, tuple[str, str]]:
@@ -48,6 +32,9 @@ def _damages() -> dict[str, tuple[str, str]]:
     }
 
 
+THINGS = (
+    "bike sled cart pony hat scarf coat crown cake pie melon pear drum flute horn harp book map letter poem"
+)
 NAMES = "Ada Ben Carl Dora Emma Finn Greta Hugo Ida Jack Kira Leo Mia Noah Olga Paul Rosa Sam Tilda Vera"
 
 
@@ -55,17 +42,18 @@ NAMES = "Ada Ben Carl Dora Emma Finn Greta Hugo Ida Jack Kira Leo Mia Noah Olga 
 class World:
     """The words of a world; a smaller one has few enough stories to list them all.
 
-    `things` are listed by what one wishes to do with them, `places` by their preposition; `hardships` say
-    for a preposition what is hard at such places and which tool helps, `damages` what a thing can suffer,
-    what mends it, and with which tool. `num_events` and `num_questions` are the most that a story has.
+    `places` are listed by what is hard there, `tools` say what helps against it, `damages` what a thing can
+    suffer, what mends it, and with which tool. Any of `wheres` goes with any place. `num_events` and
+    `num_questions` are the most that a story has.
     Words are lower-case ASCII, names capitalized, and none begins another of its kind.
     """
 
     names: Sequence[str] = tuple(NAMES.split())
     colors: Sequence[str] = ("red", "blue", "green", "white", "black", "brown", "pink", "gray")
-    things: Mapping[str, Sequence[str]] = field(default_factory=_things)
+    things: Sequence[str] = tuple(THINGS.split())
+    wheres: Sequence[str] = ("near", "behind", "beside", "outside")
     places: Mapping[str, Sequence[str]] = field(default_factory=_places)
-    hardships: Mapping[str, tuple[str, str]] = field(default_factory=_hardships)
+    tools: Mapping[str, str] = field(default_factory=_tools)
     damages: Mapping[str, tuple[str, str]] = field(default_factory=_damages)
     times: Sequence[str] = ("One day", "One morning", "In spring", "In summer", "In winter", "Last week")
     fates: Sequence[str] = ("hidden", "left", "dropped", "lost", "buried", "forgotten")
@@ -87,17 +75,16 @@ class World:
             *self.joys,
             *self.sorrows,
         ]
-        texts += [word for row in [*self.things.values(), *self.places.values()] for word in row]
+        places = [place for row in self.places.values() for place in row]
+        texts += [*self.things, *self.wheres, *places]
         for word in texts:
             if not (word.isascii() and word.isalpha()):
                 raise ValueError(f"a word must be ASCII letters, got {word!r}")
-        # The wish and every event take a thing; wish, events and end a place, perhaps with one preposition.
-        least_places = min(len(row) for row in self.places.values())
-        num_things = sum(len(row) for row in self.things.values())
+        # The wish and every event take a thing; wish, events and end a place.
         needs = {
             "names": (len(self.names), 3 + self.num_events),
-            "things": (num_things, 1 + self.num_events),
-            "places of each preposition": (least_places, 2 + self.num_events),
+            "things": (len(self.things), 1 + self.num_events),
+            "places": (len(places), 2 + self.num_events),
         }
         for what, (there, least) in needs.items():
             if there < least:
