@@ -30,8 +30,8 @@ from coursekit.workers.tasks import _cases as run_cases
 STEP2, STEP3 = (load_step(COURSE_ROOT / name) for name in ("step2_model", "step3_pretrain"))
 # 2.4e estimates: right code may come to another number.
 SMALL = [e.id for e in STEP2.exercises if e.id != "2.4e"] + [e.id for e in STEP3.of_trio("model")]
-CHAINED = ("2.1", "2.2", "2.3d", "2.4a", "2.4b", "2.4c", "2.gpt2", "2.learns")
-CHAINED += ("3.3", "3.4", "3.7", "3.10a", "3.10b", "3.12b")
+CHAINED = ["2.1", "2.2", "2.3d", "2.4a", "2.4b", "2.4c", "2.gpt2", "2.learns"]
+CHAINED += ["3.3", "3.4", "3.7", "3.10a", "3.10b", "3.12b"]
 
 
 def step_of(item_id: str) -> Step:
