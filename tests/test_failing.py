@@ -73,7 +73,9 @@ def test_right_code_in_any_style_agrees_on_every_small_case_and_most_mistakes_do
         assert smallest_failing(want, got) is None, variant.__name__
     known = marked(mistakes, "mistake", item_id)
     wrong = (run_cases(implementation(step, item, function), item, checks) for function in known)
-    assert sum(smallest_failing(want, got) is not None for got in wrong) > len(known) / 2
+    # Inputs as small as a model's show fewer mistakes than those of a function.
+    least = 0.6 if step is STEP2 else 0.75
+    assert sum(smallest_failing(want, got) is not None for got in wrong) >= least * len(known)
 
 
 @pytest.mark.parametrize("step", [STEP2, STEP3], ids=lambda step: step.folder)
