@@ -22,31 +22,30 @@ from coursekit.judging.smallest import named, smallest_failing, told_apart
 from coursekit.judging.verdict import Status, Verdict
 from coursekit.judging.wire import Opaque, freeze
 from coursekit.probe import Claim, as_claims, marked
-from coursekit.registry import load_step
+from coursekit.registry import COURSE_ROOT, Step, load_step
 from coursekit.source import exercise_text, find_spans
 from coursekit.workers.keyboard import WantsKeyboard
 from coursekit.workers.tasks import _cases as run_cases
 
-STEP2 = Path(__file__).parent.parent / "step2_model"
-CHAINED = ("2.1", "2.2", "2.3d", "2.4a", "2.4b", "2.4c", "2.gpt2", "2.learns")
+STEP2, STEP3 = (load_step(COURSE_ROOT / name) for name in ("step2_model", "step3_pretrain"))
+# 2.4e estimates: right code may come to another number.
+SMALL = [e.id for e in STEP2.exercises if e.id != "2.4e"] + [e.id for e in STEP3.of_trio("model")]
+CHAINED = ["2.1", "2.2", "2.3d", "2.4a", "2.4b", "2.4c", "2.gpt2", "2.learns"]
+CHAINED += ["3.3", "3.4", "3.7", "3.10a", "3.10b", "3.12b"]
 
 
-@pytest.fixture(scope="module")
-def step() -> Any:
-    return load_step(STEP2)
-
-
-@pytest.fixture(scope="module")
-def solution(step: Any) -> str:
-    return exercise_text((STEP2 / "model_solution.py").read_text(encoding="utf-8"), step, "model")
+def step_of(item_id: str) -> Step:
+    return STEP2 if item_id.startswith("2.") else STEP3
 
 
 @pytest.fixture
-def verdict_on(step: Any, pool: Any, solution: str, tmp_path: Path) -> Callable[..., Verdict]:
-    """Judge step 2's solution with another body of one exercise."""
+def verdict_on(pool: Any, tmp_path: Path) -> Callable[..., Verdict]:
+    """Judge a step's solution with another body of one exercise."""
 
     def run(item_id: str, body: str) -> Verdict:
-        (item,) = (item for item in step.exercises if item.id == item_id)
+        step = step_of(item_id)
+        (item,) = (item for item in step.of_trio("model") if item.id == item_id)
+        solution = exercise_text((step.path / "model_solution.py").read_text("utf-8"), step, "model")
         (target,) = item.targets
         span = find_spans(solution, [target])[target]
         lines = solution.split("\n")
@@ -62,12 +61,9 @@ def verdict_on(step: Any, pool: Any, solution: str, tmp_path: Path) -> Callable[
 # --- the smallest input
 
 
-@pytest.mark.parametrize(
-    "item_id", [exercise.id for exercise in load_step(STEP2).exercises if exercise.id != "2.4e"]
-)
-def test_right_code_in_any_style_agrees_on_every_small_case_and_some_mistake_does_not(
-    step: Any, item_id: str
-) -> None:
+@pytest.mark.parametrize("item_id", SMALL)
+def test_right_code_in_any_style_agrees_on_every_small_case_and_most_mistakes_do_not(item_id: str) -> None:
+    step = step_of(item_id)
     (item,) = (item for item in step.exercises if item.id == item_id)
     checks, mistakes = load_marked(step, "checks"), load_marked(step, "mistakes")
     want = run_cases(implementation(step, item, None), item, checks)
@@ -75,13 +71,15 @@ def test_right_code_in_any_style_agrees_on_every_small_case_and_some_mistake_doe
     for variant in marked(mistakes, "variant", item_id):
         got = run_cases(implementation(step, item, variant), item, checks)
         assert smallest_failing(want, got) is None, variant.__name__
-    wrong = (
-        run_cases(implementation(step, item, f), item, checks) for f in marked(mistakes, "mistake", item_id)
-    )
-    assert any(smallest_failing(want, got) is not None for got in wrong)
+    known = marked(mistakes, "mistake", item_id)
+    wrong = (run_cases(implementation(step, item, function), item, checks) for function in known)
+    # Inputs as small as a model's show fewer mistakes than those of a function.
+    least = 0.6 if step is STEP2 else 0.75
+    assert sum(smallest_failing(want, got) is not None for got in wrong) >= least * len(known)
 
 
-def test_small_cases_are_small(step: Any) -> None:
+@pytest.mark.parametrize("step", [STEP2, STEP3], ids=lambda step: step.folder)
+def test_small_cases_are_small(step: Step) -> None:
     checks = load_marked(step, "checks")
     for item in step.exercises:
         cases = run_cases(implementation(step, item, None), item, checks)
@@ -132,7 +130,8 @@ def test_a_reply_that_is_none_shows_no_input(reply: Any) -> None:
 
 
 @pytest.mark.parametrize("item_id", CHAINED)
-def test_no_right_code_is_said_to_part_on_the_way(step: Any, item_id: str) -> None:
+def test_no_right_code_is_said_to_part_on_the_way(item_id: str) -> None:
+    step = step_of(item_id)
     (item,) = (item for item in step.items if item.id == item_id)
     checks, mistakes = load_marked(step, "checks"), load_marked(step, "mistakes")
     want = run_chains(checks, item_id, reference_implementation(step, item, checks), 20)
@@ -143,8 +142,9 @@ def test_no_right_code_is_said_to_part_on_the_way(step: Any, item_id: str) -> No
 
 
 @pytest.mark.parametrize("item_id", CHAINED)
-def test_every_known_mistake_parts_where_its_fault_is_and_not_before(step: Any, item_id: str) -> None:
+def test_every_known_mistake_parts_where_its_fault_is_and_not_before(item_id: str) -> None:
     """parting.toml was read mistake by mistake: a place before the fault would send a learner astray."""
+    step = step_of(item_id)
     (item,) = (item for item in step.items if item.id == item_id)
     checks, mistakes = load_marked(step, "checks"), load_marked(step, "mistakes")
     places = tomllib.loads((Path(__file__).parent / "parting.toml").read_text(encoding="utf-8"))[item_id]
@@ -240,6 +240,22 @@ def test_a_failure_points_at_the_first_value_that_differs(verdict_on: Any) -> No
     assert verdict.trail is not None
     assert [link.told.split()[0] for link in verdict.trail.links] == ["exact", "differs"]
     assert verdict.trail.links[-1].name == "c_proj reads (GELU)"
+
+
+def test_a_mode_that_was_not_changed_is_pointed_at(verdict_on: Any) -> None:
+    body = """
+nats = 0.0
+with torch.no_grad():
+    for ids, labels in batches:
+        nats += model(ids, labels=labels).loss.item() * int((labels[:, 1:] != -100).sum()) / math.log(2.01)
+return nats / num_bytes""".lstrip()
+    verdict = verdict_on("3.4", body)
+    assert verdict.mistake is None
+    assert verdict.smallest is not None
+    assert verdict.trail is not None
+    assert verdict.trail.title == "with a model that is in training"
+    (link,) = verdict.trail.links
+    assert link.name == "training mode when the model is called"
 
 
 def test_a_shape_that_does_not_fit_is_pointed_at_where_it_stops(verdict_on: Any) -> None:

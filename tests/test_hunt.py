@@ -162,6 +162,21 @@ def test_a_training_with_a_mistake_stands_beside_one_without(game: Game, atlases
         Game(counting, draw_hunt(counting, "estimate", 1)).train()
 
 
+@pytest.mark.parametrize(
+    ("item_id", "name", "told"),
+    [
+        ("3.8", "no_generator", "They part at step 21."),
+        ("3.4", "still_nats", "The two are the same at every step"),
+    ],
+)
+def test_a_run_that_goes_on_from_its_checkpoint_parts_there_and_one_that_is_measured_nowhere(
+    item_id: str, name: str, told: str, atlases: dict[str, Atlas]
+) -> None:
+    game = Game(atlases[item_id], draw_hunt(atlases[item_id], name, 1))
+    game.train()
+    assert game.told[-1].text.startswith(told)
+
+
 def test_a_training_that_a_mistake_stops_is_told_as_such(atlases: dict[str, Atlas]) -> None:
     atlas = atlases["2.4c"]
     game = Game(atlas, draw_hunt(atlas, "last_position", 1))

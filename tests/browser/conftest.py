@@ -59,7 +59,8 @@ RUN_ALL = """() => Promise.race([
     new Promise((_, fail) => setTimeout(() => fail(new Error('Run All did not end in 10 minutes')), 600_000)),
 ])"""
 # Every explorer with what it says, and the controls of which no key and no click changed a thing in it. A
-# choice that is already made does nothing: what did nothing is tried again when the others have been used.
+# choice that is already made does nothing: what did nothing is tried again when the others have been used,
+# the last of them first, since "start" leaves nothing to do for "step back" behind it.
 USE_EXPLORERS = """async keys => {
     const paint = () => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
     const isDead = async (explorer, control) => {
@@ -78,10 +79,10 @@ USE_EXPLORERS = """async keys => {
     for (const explorer of document.querySelectorAll('.course-explorer')) {
         const controls = [...explorer.querySelectorAll('[role=slider], button')];
         let dead = controls;
-        for (const attempt of [1, 2]) {
+        for (const attempt of [1, 2, 3]) {
             const still = [];
             for (const control of dead) if (await isDead(explorer, control)) still.push(control);
-            dead = still;
+            dead = still.reverse();
         }
         used.push({ title: explorer.getAttribute('aria-label'), says: explorer.innerText,
                     controls: controls.length,

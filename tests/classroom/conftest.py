@@ -8,7 +8,8 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,11 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
+from coursekit.classroom.build import build
+from coursekit.classroom.scores import grade_ids
 from coursekit.dev.notebook import nbgrader_metadata
+from coursekit.registry import find_step
+from coursekit.source import exercise_text, find_spans, stub_text
 
 ROOT = Path(__file__).parents[2]
 
@@ -116,3 +121,56 @@ class Room:
 def new_room(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, int], Room]:
     """Make a class in a folder of its own, for the step of this name with these points."""
     return lambda step, points: Room(tmp_path_factory.mktemp("home"), step, points)
+
+
+class Taught:
+    """A step of the course in a class: released, with its files as stubs and as whole solutions, by name."""
+
+    def __init__(self, number: str, new_room: Callable[[str, int], Room]) -> None:
+        self.step = find_step(number)
+        self.points = {trio: sum(e.points for e in self.step.of_trio(trio)) for trio in ("model", "further")}
+        self.stubs: dict[str, str] = {}
+        self.solutions: dict[str, str] = {}
+        for trio in self.points:
+            file, solution = self.step.trio_files(trio)
+            source = solution.read_text(encoding="utf-8")
+            self.solutions[file.name] = exercise_text(source, self.step, trio)
+            self.stubs[file.name] = stub_text(source, self.step, trio)
+        self.room = new_room(self.step.folder, sum(self.points.values()))
+        list(build(self.room.folder))
+        self.room.run("-m", "nbgrader", "generate_assignment", self.step.folder)
+
+    def grade(self, handed_in: Mapping[str, Mapping[str, str]]) -> dict[str, float]:
+        """Return the score of each student, who handed in these files."""
+        for student, files in handed_in.items():
+            self.room.hand_in(student, files)
+        told = self.room.course("grade", self.step.folder)
+        return {student: float(score) for student, (score, _) in self.room.scores(told).items()}
+
+    def scores_of(self, student: str) -> dict[str, float]:
+        """Return what the gradebook holds for a student, by the id of the exercise."""
+        from nbgrader.api import Gradebook
+
+        ids = grade_ids()
+        with Gradebook(f"sqlite:///{self.room.folder / 'gradebook.db'}") as book:
+            submission = book.find_submission(self.step.folder, student)
+            grades = [grade for notebook in submission.notebooks for grade in notebook.grades]
+            return {ids[grade.name]: grade.auto_score for grade in grades}
+
+    @staticmethod
+    def with_bodies(text: str, bodies: Mapping[str, str]) -> str:
+        """Return the text with other bodies for these functions and methods."""
+        for target, body in bodies.items():
+            span = find_spans(text, [target])[target]
+            lines = text.splitlines()
+            indent = " " * (8 if "." in target else 4)
+            new = textwrap.indent(textwrap.dedent(body).strip("\n"), indent).splitlines()
+            lines[span.body_first - 1 : span.last] = new
+            text = "\n".join(lines) + "\n"
+        return text
+
+
+@pytest.fixture(scope="package")
+def teach(new_room: Callable[[str, int], Room]) -> Callable[[str], Taught]:
+    """Return what teaches a step of the course, by its number, to a class of its own."""
+    return lambda number: Taught(number, new_room)

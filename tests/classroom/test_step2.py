@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from coursekit.classroom.build import build
-from coursekit.registry import find_step
-from coursekit.source import exercise_text, find_spans, solve, stub_text
+from coursekit.source import solve
 
-TRIOS = ("model", "further")
 OTHER_STYLE = {
     "MLP.forward": """
         h = self.c_fc(x)
@@ -121,48 +116,33 @@ SQUARE_MASK = """
 """
 
 
-def with_bodies(text: str, bodies: Mapping[str, str]) -> str:
-    """Return the text with other bodies for these functions and methods."""
-    for target, body in bodies.items():
-        span = find_spans(text, [target])[target]
-        lines = text.splitlines()
-        indent = " " * (8 if "." in target else 4)
-        new = textwrap.indent(textwrap.dedent(body).strip("\n"), indent).splitlines()
-        lines[span.body_first - 1 : span.last] = new
-        text = "\n".join(lines) + "\n"
-    return text
-
-
 @pytest.mark.slow
-def test_nothing_earns_0_the_solutions_everything_in_any_style_and_a_part_its_part(new_room: Any) -> None:
-    step = find_step("2")
-    points = {trio: sum(e.points for e in step.exercises if e.trio == trio) for trio in TRIOS}
-    solutions, stubs = {}, {}
-    for trio in TRIOS:
-        file, solution = step.trio_files(trio)
-        source = solution.read_text(encoding="utf-8")
-        solutions[file.name] = exercise_text(source, step, trio)
-        stubs[file.name] = stub_text(source, step, trio)
-    room = new_room(step.folder, sum(points.values()))
-    list(build(room.folder))
-    room.run("-m", "nbgrader", "generate_assignment", step.folder)
+def test_nothing_earns_0_the_solutions_everything_in_any_style_and_a_part_its_part(teach: Any) -> None:
+    taught = teach("2")
+    stubs, solutions, with_bodies = taught.stubs, taught.solutions, taught.with_bodies
     core, further = "model_exercise.py", "further_exercise.py"
     part = solve(stubs[core], solutions[core], ["MLP.forward", "attention_scores"])
-    room.hand_in("untouched", stubs)
-    room.hand_in("solution", solutions)
-    room.hand_in("core-only", stubs | {core: solutions[core]})
-    styled = with_bodies(solutions[core], OTHER_STYLE)
-    room.hand_in("other-style", {core: styled, further: with_bodies(solutions[further], OTHER_STYLE_FURTHER)})
-    room.hand_in("part", stubs | {core: with_bodies(part, {"apply_causal_mask": SQUARE_MASK})})
-    by_id = {exercise.id: exercise for exercise in step.exercises}
+    styled = {
+        core: with_bodies(solutions[core], OTHER_STYLE),
+        further: with_bodies(solutions[further], OTHER_STYLE_FURTHER),
+    }
+    scores = taught.grade(
+        {
+            "untouched": stubs,
+            "solution": solutions,
+            "core-only": stubs | {core: solutions[core]},
+            "other-style": styled,
+            "part": stubs | {core: with_bodies(part, {"apply_causal_mask": SQUARE_MASK})},
+        }
+    )
+    by_id = {exercise.id: exercise for exercise in taught.step.exercises}
     partial = by_id["2.3b"].partial
     assert partial is not None
-    earned = by_id["2.1"].points + by_id["2.3a"].points + partial.points
-    scores = room.scores(room.course("grade", step.folder))
-    assert {student: float(score) for student, (score, _) in scores.items()} == {
+    points = sum(taught.points.values())
+    assert scores == {
         "untouched": 0.0,
-        "solution": sum(points.values()),
-        "core-only": points["model"],
-        "other-style": sum(points.values()),
-        "part": earned,
+        "solution": points,
+        "core-only": taught.points["model"],
+        "other-style": points,
+        "part": by_id["2.1"].points + by_id["2.3a"].points + partial.points,
     }
