@@ -8,6 +8,7 @@ import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import pytest
@@ -150,7 +151,7 @@ def test_a_rate_that_is_far_too_low_moves_nothing(corpus: str, cache: Path, tmp_
     trained(corpus, cache, tmp_path / "low", lr=1e-8)
     trained(corpus, cache, tmp_path / "usual")
     low, usual = losses(tmp_path / "low"), losses(tmp_path / "usual")
-    assert low == pytest.approx([low[0]] * len(low), abs=0.1)
+    assert mean(low[-8:]) == pytest.approx(mean(low[:8]), abs=0.2)
     assert usual[-1] < usual[0] - 1
 
 
@@ -188,15 +189,16 @@ def test_weights_that_begin_too_large_show_in_the_first_loss(
     trainer = new_run(toy(corpus), tmp_path / "run", View(quiet=True), cache)
     ids, labels = trainer.batch(0)
     even = math.log(len(trainer.tokenizer))
-    assert trainer.model(ids, labels=labels).loss.item() == pytest.approx(even, abs=0.3)
+    # Token vectors of length 1 add about half a nat, in a model as narrow as this one sometimes more.
+    assert even - 0.1 < trainer.model(ids, labels=labels).loss.item() < even + 1.5
     with torch.no_grad():
-        trainer.model.embed_tokens.weight.mul_(50)
-    assert trainer.model(ids, labels=labels).loss.item() > even + 2
+        trainer.model.embed_tokens.weight.mul_(10)
+    assert trainer.model(ids, labels=labels).loss.item() > even + 5
 
 
 @triggers("The training loss falls, the held-out loss rises", "It writes its documents word for word")
 def test_few_documents_seen_many_times_are_learned_by_heart(corpus: str, cache: Path, tmp_path: Path) -> None:
-    more: dict[str, Any] = {"steps": 150, "eval_every": 30, "rows": "documents"}
+    more: dict[str, Any] = {"steps": 150, "eval_every": 10, "rows": "documents"}
     few = trained(corpus, cache, tmp_path / "few", max_documents=3, samples=4, **more)
     trained(corpus, cache, tmp_path / "all", **more)
     bits = held_out(tmp_path / "few")
