@@ -399,8 +399,9 @@ def spread_embeddings(model: Transformer) -> None:
 
     Step 2 draws them with 0.02, as GPT-2 does, whose width is 768. In a narrow model such vectors are short
     beside what the first blocks add to the stream, and which token stands somewhere is soon hard to read from
-    it: copying a name from the context sets in several times later. With a tied head the first logits have a
-    standard deviation of 1 then, and the first loss is about half a nat above ln V.
+    it: copying a name from the context sets in several times later. The price, with a tied head: a new model
+    expects every token to come once more, since a vector points to itself. Its first loss is well above ln V,
+    and the first steps unlearn that.
     """
     nn.init.normal_(model.embed_tokens.weight, std=model.args.d_model**-0.5)
 
