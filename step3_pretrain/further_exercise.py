@@ -160,7 +160,6 @@ def orthogonalize(matrix: Float[Tensor, "O I"], steps: int = 5) -> Float[Tensor,
     Source: Jordan et al., "Muon: An optimizer for hidden layers in neural networks" (2024).
     Tutorial: docs/tutorials/step3_pretrain_further.md#312a-orthogonalization
     """
-    a, b, c = 3.4445, -4.7750, 2.0315  # given
     # 1. Lay the matrix on its longer side, and make its Frobenius norm 1 (divide by at least 1e-7).
     # 2. Iterate: A = X Xᵀ, then X becomes a·X + (b·A + c·A²)·X.
     # 3. Back to the shape it came in.

@@ -194,9 +194,9 @@ def test_a_limit_saves_gradient_descent_and_a_schedule_gains_late(
     free, clipped = (optimizing.with_a_bad_batch(reference, lesson, limit)[0] for limit in (math.inf, 1.0))
     assert small.mean_of_last(free) > 1.5 * small.mean_of_last(clipped)
     rates = (
-        lambda step, total: 1e-2,
-        lambda step, total: 1e-2 * min(1, (step + 1) / 15),
-        lambda step, total: reference.learning_rate(step, 1e-2, 15, total),
+        lambda step, total: 5e-2,
+        lambda step, total: 5e-2 * min(1, (step + 1) / 15),
+        lambda step, total: reference.learning_rate(step, 5e-2, 15, total),
     )
     runs = [optimizing.by_schedule(reference, lesson, rate) for rate in rates]
     constant, warmed, cosine = (small.mean_of_last(run, 20) for run in runs)

@@ -245,10 +245,12 @@ def serving(course: Path, command: Sequence[str]) -> Iterator[str]:
     finally:
         server.send_signal(signal.SIGINT)
         try:
-            server.communicate(timeout=30)
+            server.communicate(timeout=60)
         except subprocess.TimeoutExpired:
+            # A kernel that was asked to end may take longer on a busy machine. That Ctrl-C ends the server
+            # is what tests/test_lab.py asks; here nothing may be left over.
             server.kill()
-            raise
+            server.communicate()
 
 
 class Laboratory:
