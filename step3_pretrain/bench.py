@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from coursekit import bench
 from step2_model.exchange.export import export
-from step2_model.latency import WORTH, bfloat16_gain
+from step2_model.latency import WORTH, bfloat16_gain, synced
 from step2_model.model_solution import ModelArgs, Transformer
 from step3_pretrain.further_solution import forward_mixed
 from step3_pretrain.model_solution import AdamW, clip_gradients, sample_blocks, training_step
@@ -184,13 +184,3 @@ def kept_bytes(forward: Callable[[], object]) -> int:
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         forward()
     return sum(storages.values())
-
-
-def synced(run: Callable[[], Tensor]) -> Callable[[], None]:
-    """Return the run as one that ends when the device has computed what it returns."""
-
-    def run_to_the_end() -> None:
-        if run().device.type != "cpu":
-            torch.accelerator.synchronize()
-
-    return run_to_the_end

@@ -51,9 +51,7 @@ def bfloat16_gain(device: torch.device, size: int = 1024) -> float:
     """Return how many times as fast as in float32 a matrix product is in bfloat16."""
     a, b = torch.randn(2, size, size, device=device)
     half = a.bfloat16(), b.bfloat16()
-    seconds = bench.interleaved(
-        {"full": _synced(lambda: a @ b), "half": _synced(lambda: half[0] @ half[1])}, 5
-    )
+    seconds = bench.interleaved({"full": synced(lambda: a @ b), "half": synced(lambda: half[0] @ half[1])}, 5)
     middle = bench.medians(seconds)
     return middle["full"] / middle["half"]
 
@@ -113,11 +111,11 @@ def compare(found: Mapping[str, Tensor], work: Workload) -> float:
 
 def _timed(runs: Mapping[str, Callable[[], Tensor]], work: Workload, repeats: int) -> dict[str, float]:
     """Return the median seconds of each way, timed in turn, after `warmup` rounds that do not count."""
-    seconds = bench.interleaved({name: _synced(run) for name, run in runs.items()}, repeats + work.warmup - 1)
+    seconds = bench.interleaved({name: synced(run) for name, run in runs.items()}, repeats + work.warmup - 1)
     return bench.medians({name: times[-repeats:] for name, times in seconds.items()})
 
 
-def _synced(run: Callable[[], Tensor]) -> Callable[[], None]:
+def synced(run: Callable[[], Tensor]) -> Callable[[], None]:
     """Return the run as one that ends when the device has computed what it returns."""
 
     def run_to_the_end() -> None:

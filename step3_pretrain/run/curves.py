@@ -10,8 +10,10 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-# Colors that color-blind people tell apart (Okabe and Ito).
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+from coursekit.widgets import canvas
+
+# All eight of Okabe and Ito: as many as a layer usually has experts.
+COLORS = (*canvas.COLORS, "#000000", "#F0E442")
 
 
 def plot_run(lines: Sequence[dict[str, Any]], path: Path, floor: float | None = None) -> None:
