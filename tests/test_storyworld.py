@@ -146,10 +146,10 @@ def test_what_is_drawn_reads_with_the_probability_that_it_was_drawn_with() -> No
 class Normal(Weighing):
     """Draws, and looks whether the shares of what can be chosen sum to one."""
 
-    def choose(self, options: Options, without: Sequence[str] = ()) -> str:
-        shares = [math.exp(options.log_share(text, without)) for text in options.texts]
+    def choose(self, options: Options, without: Sequence[str] = (), only: Sequence[str] = ()) -> str:
+        shares = [math.exp(options.log_share(text, without, only)) for text in options.texts]
         assert math.fsum(shares) == pytest.approx(1, abs=1e-12), options.kind
-        return super().choose(options, without)
+        return super().choose(options, without, only)
 
 
 @cache

@@ -13,12 +13,6 @@ USER, ASSISTANT, END = "<|user|>", "<|assistant|>", "<|end|>"
 REQUESTS, QUESTIONS = 1 / 9, 1 / 4
 
 
-@lru_cache(maxsize=1 << 16)
-def among(kind: str, *texts: str) -> Options:
-    """Return options that this story alone offers, such as who of those present acts; they matter."""
-    return Options(kind, texts, matters=True)
-
-
 def article(noun: str) -> str:
     """Return " a" or " an", as the noun's first letter asks for (the noun has its space in front)."""
     return " an" if noun[1] in "aeiou" else " a"
@@ -38,6 +32,7 @@ class Lexicon:
         self._objects()
         self._events()
         self._feelings()
+        self._questions()
 
     def _begin(self) -> None:
         times = tuple(self.world.times)
@@ -53,6 +48,11 @@ class Lexicon:
     def _objects(self) -> None:
         world = self.world
         self.thing = Options("thing", _spaced(world.things), matters=True)
+        # One of those whom the story knows by now.
+        self.known = {
+            "who": Options("who", self.name.texts, matters=True),
+            "thing": Options("thing", self.thing.texts, matters=True),
+        }
         self.where = Options("where", _spaced(world.wheres), matters=True)
         self.place = Options("place", _spaced(x for row in world.places.values() for x in row), matters=True)
         self.hardship_of = {f" {place}": hard for hard, row in world.places.items() for place in row}
@@ -69,7 +69,6 @@ class Lexicon:
         self.company = Options("company", (".", " with"), matters=True)
         self.first_step = Options("step", (" On the way,", " There,"), (3, 2), matters=True)
         self.next_step = Options("step", (" Then", " There,"), matters=True)
-        self.find = Options("event", (" found", " met"), matters=True)
         self.event = Options("event", (" found", " met", " lost", " gave"), (2, 2, 1, 2), matters=True)
         self.deed = Options("deed", _spaced(world.deeds))
         self.journey = Options("outcome", (" So", " Now", " Yet"), (7, 2, 1), matters=True)
@@ -82,6 +81,26 @@ class Lexicon:
     def _feelings(self) -> None:
         self.joy = Options("feeling", _spaced(self.world.joys))
         self.sorrow = Options("feeling", _spaced(self.world.sorrows))
+
+    def _questions(self) -> None:
+        """All that can be asked about any story, with what stands before the answer, and the answers."""
+        world, asked = self.world, dict[str, tuple[str, Options]]()
+        tools = [*world.tools.values(), *(tool for _, tool in world.damages.values())]
+        for name in self.name.texts:
+            asked[f" What did{name} want?"] = (article(self.thing.texts[0]).title(), self.thing)
+            asked[f" Where was{name}?"] = ("", self.answer)
+            asked[f" Who went with{name}?"] = ("", self.name)
+        for thing in self.thing.texts:
+            asked[f" What color is the{thing}?"] = (" It is", self.color)
+            asked |= dict.fromkeys((f" Where was the{thing}?", f" Where is the{thing}?"), ("", self.answer))
+            verbs: tuple[str, ...] = ("wanted the", "found the", "had a", "has the", "put away the")
+            verbs += tuple(f"had{fate} the" for fate in self.fate.texts)
+            asked |= dict.fromkeys((f" Who {verb}{thing}?" for verb in verbs), ("", self.name))
+        for tool in tools:
+            asked |= dict.fromkeys((f" Who had the {tool}?", f" Who got a {tool}?"), ("", self.name))
+        asked |= dict.fromkeys((f" Who had to{deed}?" for deed in self.deed.texts), ("", self.name))
+        self.asked = asked
+        self.question = Options("question", tuple(asked), matters=True)
 
 
 def _spaced(words: Iterable[str]) -> tuple[str, ...]:

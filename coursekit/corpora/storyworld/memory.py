@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from coursekit.corpora.storyworld.lexicon import among, article, as_answer, lexicon
-from coursekit.corpora.storyworld.telling import Options, Oracle
+from coursekit.corpora.storyworld.lexicon import as_answer, lexicon
+from coursekit.corpora.storyworld.telling import Oracle
 from coursekit.corpora.storyworld.world import World
 
 
@@ -22,12 +22,11 @@ class Telling:
         self.visited: list[str] = []
         self.party: list[str] = []
         self.holders: dict[str, str] = {}
-        self.questions: dict[str, tuple[str, Options, str]] = {}
+        self.questions: dict[str, str] = {}
 
-    def ask(self, question: str, options: Options, true: str) -> None:
-        """Note what can be asked at the end, what stands before the answer, and the answer."""
-        before = {"thing": article(true).title(), "color": " It is"}.get(options.kind, "")
-        self.questions[f" {question}"] = (before, options, true)
+    def ask(self, question: str, true: str) -> None:
+        """Note what can be asked at the end, and the answer."""
+        self.questions[f" {question}"] = true
 
     def new_person(self) -> str:
         """Choose somebody of whom there was no word yet."""
@@ -64,6 +63,8 @@ class Telling:
         """Choose one of those who are known; where there is only one, that is no choice."""
         texts = tuple(dict.fromkeys(known))
         if len(texts) > 1:
-            return self.choose(among(kind, *texts))
-        self.recall(self.words.thing if kind == "thing" else self.words.name, texts[0])
-        return texts[0]
+            return self.choose(self.words.known[kind], only=texts)
+        # Who reads may come here without anybody: whoever is named then is no truth.
+        only = texts[0] if texts else ""
+        self.recall(self.words.thing if kind == "thing" else self.words.name, only)
+        return only

@@ -8,7 +8,7 @@ recalled again and again.
 
 from __future__ import annotations
 
-from coursekit.corpora.storyworld.lexicon import ASSISTANT, END, USER, among
+from coursekit.corpora.storyworld.lexicon import ASSISTANT, END, USER
 from coursekit.corpora.storyworld.memory import Telling
 from coursekit.corpora.storyworld.telling import Oracle
 from coursekit.corpora.storyworld.world import World
@@ -74,9 +74,9 @@ class _Story(Telling):
             self.wanted = self.new_thing()
         self.say(".")
         self.party.append(self.hero)
-        self.ask(f"What did{self.hero} want?", self.words.thing, self.wanted)
-        self.ask(f"Who wanted the{self.wanted}?", self.words.name, self.hero)
-        self.ask(f"What color is the{self.wanted}?", self.words.color, self.color)
+        self.ask(f"What did{self.hero} want?", self.wanted)
+        self.ask(f"Who wanted the{self.wanted}?", self.hero)
+        self.ask(f"What color is the{self.wanted}?", self.color)
 
     def trouble(self, is_request: bool) -> None:
         """But Ben had hidden the bike in the barn. Or: Sadly the bike was wet, and Ben had the towel ..."""
@@ -94,17 +94,17 @@ class _Story(Telling):
         if self.damage:
             _, tool = self.world.damages[self.damage.strip()]
             self.say(f" the {tool}")
-            self.ask(f"Who had the {tool}?", self.words.name, self.friend)
+            self.ask(f"Who had the {tool}?", self.friend)
         else:
             fate = self.choose(self.words.fate)
             self.is_friend_there = fate.strip() in self.world.takings
             self.say(" the")
             self.wanted_thing()
-            self.ask(f"Who had{fate} the{self.wanted}?", self.words.name, self.friend)
+            self.ask(f"Who had{fate} the{self.wanted}?", self.friend)
         self.place, answer = self.new_place()
         self.say(".")
         there = self.friend if self.damage else f" the{self.wanted}"
-        self.ask(f"Where was{there}?", self.words.answer, answer)
+        self.ask(f"Where was{there}?", answer)
 
     def journey(self) -> None:
         """So Ada went to the barn with Carl. On the way, Carl found a drum on the hill. Then ... There,"""
@@ -115,7 +115,7 @@ class _Story(Telling):
             companion = self.new_person()
             self.party.append(companion)
             self.say(".")
-            self.ask(f"Who went with{self.hero}?", self.words.name, companion)
+            self.ask(f"Who went with{self.hero}?", companion)
         steps = self.words.first_step
         for _ in range(self.world.num_events):
             if self.choose(steps) == " There,":
@@ -128,29 +128,29 @@ class _Story(Telling):
         """Somebody of the party finds, gets, loses or gives away a thing."""
         who = self.one_of("who", self.party)
         held = [thing for thing, holder in self.holders.items() if holder == who]
-        what = self.choose(self.words.event if held else self.words.find)
+        what = self.choose(self.words.event, only=() if held else (" found", " met"))
         if what == " found":
             thing, (_, answer) = self.another_thing(), self.new_place()
             self.holders[thing] = who
-            self.ask(f"Who found the{thing}?", self.words.name, who)
-            self.ask(f"Where was the{thing}?", self.words.answer, answer)
+            self.ask(f"Who found the{thing}?", who)
+            self.ask(f"Where was the{thing}?", answer)
         elif what == " met":
             other, (_, answer) = self.new_person(), self.new_place()
             self.say(" and got")
             thing = self.another_thing()
             self.holders[thing] = who
-            self.ask(f"Who had a{thing}?", self.words.name, other)
-            self.ask(f"Where was{other}?", self.words.answer, answer)
+            self.ask(f"Who had a{thing}?", other)
+            self.ask(f"Where was{other}?", answer)
         else:
             self.say(" the")
             thing = self.one_of("thing", held)
-            del self.holders[thing]
+            self.holders.pop(thing, None)
             if what == " lost":
                 _, answer = self.new_place()
-                self.ask(f"Where is the{thing}?", self.words.answer, answer)
+                self.ask(f"Where is the{thing}?", answer)
             else:
                 self.say(" to")
-                self.ask(f"Who has the{thing}?", self.words.name, self.new_person())
+                self.ask(f"Who has the{thing}?", self.new_person())
         self.say(".")
 
     def arrival(self) -> None:
@@ -163,7 +163,7 @@ class _Story(Telling):
             self.say(f" was {hardship}, so")
             who = self.one_of("who", self.party)
             self.say(f" got a {tool}.")
-            self.ask(f"Who got a {tool}?", self.words.name, who)
+            self.ask(f"Who got a {tool}?", who)
             return
         self.name(self.friend)
         if self.damage:
@@ -176,14 +176,14 @@ class _Story(Telling):
             self.say(" got the")
             thing = self.one_of("thing", offers)
             self.say(" from")
-            self.name(self.holders.pop(thing))
-            self.ask(f"Who has the{thing}?", self.words.name, self.friend)
+            self.name(self.holders.pop(thing, ""))
+            self.ask(f"Who has the{thing}?", self.friend)
         else:
             self.say(" asked")
             who = self.one_of("who", self.party)
             self.say(" to")
             deed = self.choose(self.words.deed)
-            self.ask(f"Who had to{deed}?", self.words.name, who)
+            self.ask(f"Who had to{deed}?", who)
         self.say(".")
 
     def outcome(self, is_good: bool) -> None:
@@ -214,8 +214,8 @@ class _Story(Telling):
         self.wanted_thing()
         _, answer = self.new_place()
         self.say(".")
-        self.ask(f"Who put away the{self.wanted}?", self.words.name, who)
-        self.ask(f"Where is the{self.wanted}?", self.words.answer, answer)
+        self.ask(f"Who put away the{self.wanted}?", who)
+        self.ask(f"Where is the{self.wanted}?", answer)
 
     def wanted_thing(self) -> None:
         """Name what the hero wants, with its color."""
@@ -226,10 +226,11 @@ class _Story(Telling):
         """The user asks about the story, up to so many times, and each time something else."""
         num_asked = 0
         while turn != "\n":
-            question = self.choose(among("question", *self.questions))
-            before, options, true = self.questions.pop(question)
+            question = self.choose(self.words.question, only=tuple(self.questions))
+            before, options = self.words.asked[question]
             self.say(f" {ASSISTANT}{before}")
-            self.recall(options, true, is_answer=True)
+            # What the story does not tell has no right answer.
+            self.recall(options, self.questions.pop(question, ""), is_answer=True)
             self.say(f".{END}")
             num_asked += 1
             if num_asked == self.world.num_questions:

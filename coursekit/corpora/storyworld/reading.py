@@ -129,12 +129,12 @@ class _Reader:
             raise _Break([text[same:]])
         self._add(FORM, text)
 
-    def choose(self, options: Options, without: Sequence[str] = ()) -> str:
-        """Find which option stands there."""
+    def choose(self, options: Options, without: Sequence[str] = (), only: Sequence[str] = ()) -> str:
+        """Find which option stands there, allowed by the facts or not."""
         chosen = self._find(options)
         if options.kind == "question":
             self.question = chosen.strip()
-        self._add(CHOICE, chosen, options.kind, options.log_share(chosen, without), chosen)
+        self._add(CHOICE, chosen, options.kind, options.log_share(chosen, without, only), chosen)
         return chosen
 
     def recall(self, options: Options, true: str, is_answer: bool = False) -> None:

@@ -58,17 +58,21 @@ class Options:
         """Matches any one of the texts."""
         return re.compile("|".join(map(re.escape, self.texts)))
 
-    def log_share(self, text: str, without: Sequence[str] = ()) -> float:
-        """Return the logarithm of a text's probability where those in `without` cannot be chosen."""
-        if text in without:
+    def log_share(self, text: str, without: Sequence[str] = (), only: Sequence[str] = ()) -> float:
+        """Return the logarithm of a text's probability where those in `without` cannot be chosen; or, with
+        `only`, none but these, all equally likely.
+        """
+        if text in without or (only and text not in only):
             return -math.inf
+        if only:
+            return -math.log(len(only))
         taken = sum(self.shares.get(other, 0.0) for other in set(without))
         return math.log(self.shares[text] / (1.0 - taken))
 
-    def mattering(self, text: str, without: Sequence[str] = ()) -> float:
+    def mattering(self, text: str, without: Sequence[str] = (), only: Sequence[str] = ()) -> float:
         """Return the part of the surprise at a text, in nats, that is in what changes later."""
         if not self.classes:
-            return -self.log_share(text, without) * self.matters
+            return -self.log_share(text, without, only) * self.matters
         kind = dict(zip(self.texts, self.classes))
         return -math.log(sum(self.shares[other] for other in self.texts if kind[other] == kind[text]))
 
@@ -79,8 +83,11 @@ class Oracle(Protocol):
     def say(self, text: str) -> None:
         """Say what is certain for whoever knows the grammar."""
 
-    def choose(self, options: Options, without: Sequence[str] = ()) -> str:
-        """Say one of the options, none of `without`, and return it."""
+    def choose(self, options: Options, without: Sequence[str] = (), only: Sequence[str] = ()) -> str:
+        """Say one of the options and return it: none of `without`, and with `only` one of these.
+
+        What is excluded is excluded by the story's facts, not by its grammar.
+        """
 
     def recall(self, options: Options, true: str, is_answer: bool = False) -> None:
         """Say the one option that the story so far has fixed."""
@@ -102,8 +109,12 @@ class Drawing:
         """Keep the text."""
         self.parts.append(text)
 
-    def choose(self, options: Options, without: Sequence[str] = ()) -> str:
+    def choose(self, options: Options, without: Sequence[str] = (), only: Sequence[str] = ()) -> str:
         """Draw until it is none of those that are taken: the others keep their proportions."""
+        if only:
+            chosen = only[int(self.random() * len(only))]
+            self.parts.append(chosen)
+            return chosen
         texts, steps = options.texts, options.steps
         last = len(texts) - 1
         chosen = texts[min(bisect(steps, self.random()), last)]
@@ -126,13 +137,13 @@ class Weighing(Drawing):
         self.total = 0.0
         self.mattering = 0.0
 
-    def choose(self, options: Options, without: Sequence[str] = ()) -> str:
+    def choose(self, options: Options, without: Sequence[str] = (), only: Sequence[str] = ()) -> str:
         """Draw, and weigh what was drawn."""
-        chosen = super().choose(options, without)
-        surprise = -options.log_share(chosen, without)
+        chosen = super().choose(options, without, only)
+        surprise = -options.log_share(chosen, without, only)
         self.surprise[options.kind] = self.surprise.get(options.kind, 0.0) + surprise
         self.total += surprise
-        self.mattering += options.mattering(chosen, without)
+        self.mattering += options.mattering(chosen, without, only)
         return chosen
 
 
@@ -150,14 +161,14 @@ class Listing:
         """Keep the text."""
         self.parts.append(text)
 
-    def choose(self, options: Options, without: Sequence[str] = ()) -> str:
+    def choose(self, options: Options, without: Sequence[str] = (), only: Sequence[str] = ()) -> str:
         """Take what the script says, and note how many options there were."""
-        left = [text for text in options.texts if text not in without]
+        left = list(only) or [text for text in options.texts if text not in without]
         step = len(self.taken)
         self.taken.append(self.script[step] if step < len(self.script) else 0)
         self.open.append(len(left))
         chosen = left[self.taken[step]]
-        self.log_prob += options.log_share(chosen, without)
+        self.log_prob += options.log_share(chosen, without, only)
         self.parts.append(chosen)
         return chosen
 
