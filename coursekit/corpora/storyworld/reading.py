@@ -92,7 +92,7 @@ class Reading:
     def recalls(self) -> Iterator[tuple[Span, int]]:
         """Yield every recalled fact with its distance: the bytes since its last word was last said."""
         for span in self.spans:
-            if span.kind == RECALL:
+            if span.kind == RECALL and span.true:
                 word = re.escape(span.true.split()[-1])
                 said = [match.start() for match in re.finditer(rf"\b{word}\b", self.text[: span.start])]
                 yield span, span.start - said[-1] if said else 0
