@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from coursekit.corpora.storyworld.telling import Options
@@ -19,8 +19,8 @@ def article(noun: str) -> str:
 
 
 def as_answer(where: str, place: str) -> str:
-    """Return where that is, as an answer begins: " Behind the barn"."""
-    return f" {where.strip().capitalize()} the{place}"
+    """Return where that is, as an answer says it: " behind the barn"."""
+    return f"{where} the{place}"
 
 
 class Lexicon:
@@ -40,6 +40,7 @@ class Lexicon:
         self.opening = Options("opening", (USER, *times), (REQUESTS, *[usual] * len(times)))
         self.time = Options("time", _spaced(times))
         self.name = Options("person", _spaced(self.world.names))
+        self.cast = _dealt(self.name.texts, ("hero", "friend", "companion", *self.world.events))
         self.color = Options("color", _spaced(self.world.colors))
         asked = QUESTIONS if self.world.num_questions else 0.0
         self.first_turn = _likely("turn", {"\n": 1 - asked, f" {USER}": asked})
@@ -48,6 +49,7 @@ class Lexicon:
     def _objects(self) -> None:
         world = self.world
         self.thing = Options("thing", _spaced(world.things), matters=True)
+        self.props = _dealt(self.thing.texts, ("wanted", *world.events))
         # One of those whom the story knows by now.
         self.known = {
             "who": Options("who", self.name.texts, matters=True),
@@ -88,19 +90,25 @@ class Lexicon:
         tools = [*world.tools.values(), *(tool for _, tool in world.damages.values())]
         for name in self.name.texts:
             asked[f" What did{name} want?"] = (article(self.thing.texts[0]).title(), self.thing)
-            asked[f" Where was{name}?"] = ("", self.answer)
             asked[f" Who went with{name}?"] = ("", self.name)
         for thing in self.thing.texts:
             asked[f" What color is the{thing}?"] = (" It is", self.color)
-            asked |= dict.fromkeys((f" Where was the{thing}?", f" Where is the{thing}?"), ("", self.answer))
+            asked[f" Where was the{thing}?"] = (" It was", self.answer)
+            asked[f" Where is the{thing}?"] = (" It is", self.answer)
             verbs: tuple[str, ...] = ("wanted the", "found the", "had a", "has the", "put away the")
             verbs += tuple(f"had{fate} the" for fate in self.fate.texts)
             asked |= dict.fromkeys((f" Who {verb}{thing}?" for verb in verbs), ("", self.name))
         for tool in tools:
             asked |= dict.fromkeys((f" Who had the {tool}?", f" Who got a {tool}?"), ("", self.name))
+            asked[f" Where was the {tool}?"] = (" It was", self.answer)
         asked |= dict.fromkeys((f" Who had to{deed}?" for deed in self.deed.texts), ("", self.name))
         self.asked = asked
         self.question = Options("question", tuple(asked), matters=True)
+
+
+def _dealt(texts: Sequence[str], roles: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return the texts dealt out to roles, one after another, as cards are."""
+    return {role: tuple(texts[i :: len(roles)]) for i, role in enumerate(roles)}
 
 
 def _spaced(words: Iterable[str]) -> tuple[str, ...]:

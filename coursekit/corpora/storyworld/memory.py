@@ -16,10 +16,7 @@ class Telling:
         self.world = world
         self.words = lexicon(world)
         self.say, self.choose, self.recall = oracle.say, oracle.choose, oracle.recall
-        # What this story has used up, who is on the way, who holds what, and what can be asked at the end.
-        self.names: list[str] = []
-        self.things: list[str] = []
-        self.visited: list[str] = []
+        # Who is on the way, who holds what, and what can be asked at the end.
         self.party: list[str] = []
         self.holders: dict[str, str] = {}
         self.questions: dict[str, str] = {}
@@ -28,27 +25,19 @@ class Telling:
         """Note what can be asked at the end, and the answer."""
         self.questions[f" {question}"] = true
 
-    def new_person(self) -> str:
-        """Choose somebody of whom there was no word yet."""
-        self.names.append(self.choose(self.words.name, self.names))
-        return self.names[-1]
+    def new_person(self, role: str) -> str:
+        """Choose somebody for a role; who plays one never plays another, in any story."""
+        return self.choose(self.words.name, only=self.words.cast[role])
 
-    def new_thing(self) -> str:
-        """Choose a thing of which there was no word yet."""
-        self.things.append(self.choose(self.words.thing, self.things))
-        return self.things[-1]
-
-    def another_thing(self) -> str:
-        """Choose a thing of which there was no word yet: a drum."""
-        self.say(" a")
-        return self.new_thing()
+    def new_thing(self, role: str) -> str:
+        """Choose a thing for a role: what somebody wants, or what an event brings."""
+        return self.choose(self.words.thing, only=self.words.props[role])
 
     def new_place(self) -> tuple[str, str]:
-        """Choose a place where nothing has happened yet; return it and the answer to "where?"."""
+        """Choose a place; return it and the answer to "where?"."""
         where = self.choose(self.words.where)
         self.say(" the")
-        place = self.choose(self.words.place, self.visited)
-        self.visited.append(place)
+        place = self.choose(self.words.place)
         return place, as_answer(where, place)
 
     def name(self, person: str) -> None:

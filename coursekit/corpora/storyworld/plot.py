@@ -51,12 +51,12 @@ class _Story(Telling):
     def request(self) -> None:
         """The user asks for a story about two people and a thing."""
         self.say(" Tell me about")
-        self.hero = self.new_person()
+        self.hero = self.new_person("hero")
         self.say(",")
-        self.friend = self.new_person()
+        self.friend = self.new_person("friend")
         self.say(" and a")
         self.color = self.choose(self.words.color)
-        self.wanted = self.new_thing()
+        self.wanted = self.new_thing("wanted")
         self.say(f". {ASSISTANT}")
         self.choose(self.words.time)
 
@@ -68,10 +68,10 @@ class _Story(Telling):
             self.say(" wanted a")
             self.wanted_thing()
         else:
-            self.hero = self.new_person()
+            self.hero = self.new_person("hero")
             self.say(" wanted a")
             self.color = self.choose(self.words.color)
-            self.wanted = self.new_thing()
+            self.wanted = self.new_thing("wanted")
         self.say(".")
         self.party.append(self.hero)
         self.ask(f"What did{self.hero} want?", self.wanted)
@@ -89,7 +89,7 @@ class _Story(Telling):
         if is_request:
             self.name(self.friend)
         else:
-            self.friend = self.new_person()
+            self.friend = self.new_person("friend")
         self.say(" had")
         if self.damage:
             _, tool = self.world.damages[self.damage.strip()]
@@ -103,8 +103,8 @@ class _Story(Telling):
             self.ask(f"Who had{fate} the{self.wanted}?", self.friend)
         self.place, answer = self.new_place()
         self.say(".")
-        there = self.friend if self.damage else f" the{self.wanted}"
-        self.ask(f"Where was{there}?", answer)
+        lying = f" {self.world.damages[self.damage.strip()][1]}" if self.damage else self.wanted
+        self.ask(f"Where was the{lying}?", answer)
 
     def journey(self) -> None:
         """So Ada went to the barn with Carl. On the way, Carl found a drum on the hill. Then ... There,"""
@@ -112,35 +112,36 @@ class _Story(Telling):
         self.say(" went to the")
         self.recall(self.words.place, self.place)
         if self.choose(self.words.company) == " with":
-            companion = self.new_person()
+            companion = self.new_person("companion")
             self.party.append(companion)
             self.say(".")
             self.ask(f"Who went with{self.hero}?", companion)
         steps = self.words.first_step
-        for _ in range(self.world.num_events):
+        for role in self.world.events:
             if self.choose(steps) == " There,":
                 return
             steps = self.words.next_step
-            self.event()
+            self.event(role)
         self.say(" There,")
 
-    def event(self) -> None:
+    def event(self, role: str) -> None:
         """Somebody of the party finds, gets, loses or gives away a thing."""
         who = self.one_of("who", self.party)
         held = [thing for thing, holder in self.holders.items() if holder == who]
         what = self.choose(self.words.event, only=() if held else (" found", " met"))
         if what == " found":
-            thing, (_, answer) = self.another_thing(), self.new_place()
+            self.say(" a")
+            thing, (_, answer) = self.new_thing(role), self.new_place()
             self.holders[thing] = who
             self.ask(f"Who found the{thing}?", who)
             self.ask(f"Where was the{thing}?", answer)
         elif what == " met":
-            other, (_, answer) = self.new_person(), self.new_place()
-            self.say(" and got")
-            thing = self.another_thing()
+            other, (_, answer) = self.new_person(role), self.new_place()
+            self.say(" and got a")
+            thing = self.new_thing(role)
             self.holders[thing] = who
             self.ask(f"Who had a{thing}?", other)
-            self.ask(f"Where was{other}?", answer)
+            self.ask(f"Where was the{thing}?", answer)
         else:
             self.say(" the")
             thing = self.one_of("thing", held)
@@ -150,7 +151,7 @@ class _Story(Telling):
                 self.ask(f"Where is the{thing}?", answer)
             else:
                 self.say(" to")
-                self.ask(f"Who has the{thing}?", self.new_person())
+                self.ask(f"Who has the{thing}?", self.new_person(role))
         self.say(".")
 
     def arrival(self) -> None:

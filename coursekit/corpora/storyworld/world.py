@@ -33,14 +33,21 @@ def _damages() -> dict[str, tuple[str, str]]:
 
 
 THINGS = (
-    "bike sled cart pony hat scarf coat crown cake pie melon pear drum flute horn harp book map letter poem"
+    "bike sled cart pony hat scarf coat crown cake pie melon pear drum flute horn harp book map letter poem "
+    "doll boat vase ring"
 )
-NAMES = "Ada Ben Carl Dora Emma Finn Greta Hugo Ida Jack Kira Leo Mia Noah Olga Paul Rosa Sam Tilda Vera"
+NAMES = (
+    "Ada Ben Carl Dora Emma Finn Greta Hugo Ida Jack Kira Leo Mia Noah Olga Paul Rosa Sam Tilda Vera "
+    "Anton Bella Clara David Elsa Felix Gina Hanna Ivan Julia"
+)
 
 
 @dataclass(frozen=True, eq=False)
 class World:
     """The words of a world; a smaller one has few enough stories to list them all.
+
+    Names and things are dealt out to the roles of a story, so that nobody plays two: who comes first in a
+    story is never one who helps in another.
 
     `places` are listed by what is hard there, `tools` say what helps against it, `damages` what a thing can
     suffer, what mends it, and with which tool. Any of `wheres` goes with any place. `num_events` and
@@ -64,6 +71,11 @@ class World:
     num_events: int = 2
     num_questions: int = 3
 
+    @property
+    def events(self) -> tuple[str, ...]:
+        """The roles of those, and of the things, that the events of a story bring."""
+        return tuple(f"event {number}" for number in range(self.num_events))
+
     def __post_init__(self) -> None:
         """Raise ValueError where a story could run out of words, or where a word is none."""
         texts = [
@@ -80,11 +92,11 @@ class World:
         for word in texts:
             if not (word.isascii() and word.isalpha()):
                 raise ValueError(f"a word must be ASCII letters, got {word!r}")
-        # The wish and every event take a thing; wish, events and end a place.
+        # The wish and every event take a thing and persons of their own.
         needs = {
             "names": (len(self.names), 3 + self.num_events),
             "things": (len(self.things), 1 + self.num_events),
-            "places": (len(places), 2 + self.num_events),
+            "places": (len(places), 1),
         }
         for what, (there, least) in needs.items():
             if there < least:
