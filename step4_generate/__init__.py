@@ -1,1 +1,1 @@
-"""Step 4: how a trained model writes. Nothing stands here yet; README.md says what will."""
+"""Step 4: how a trained model writes, from logits to text that appears while it is made."""
