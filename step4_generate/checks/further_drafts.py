@@ -1,0 +1,240 @@
+"""Probes of a small model that drafts for a large one: what is accepted (4.12a), and whole texts (4.12b)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from coursekit.probe import at_most, cases, check, law
+from step3_pretrain.checks.observe import Generators
+from step4_generate.checks.echo import Echo, draw_echo, ending, table_model
+from step4_generate.checks.further_batches import told
+
+# As often as this a call is repeated where only chance could hide a fault: once in 2^24 it would.
+TIMES = 24
+DRAWS = 1_200
+
+
+def seeded(rng: Any) -> torch.Generator:
+    """Return a generator of its own; torch's is seeded, so that code which draws from it can be known
+    again.
+    """
+    torch.manual_seed(rng.integer(0, 2**31))
+    return torch.Generator().manual_seed(rng.integer(0, 2**31))
+
+
+def one_hot(*tokens: int) -> torch.Tensor:
+    """Return laws over 5 tokens, each with all on one of them."""
+    return torch.eye(5)[list(tokens)]
+
+
+def repeated(m: Any, generator: torch.Generator, drafts: Any, q: Any, p: Any) -> list[list[int]]:
+    """Return which results come, of TIMES calls."""
+    results = [
+        m.accept_drafts(drafts.clone(), q.clone(), p.clone(), generator).tolist() for _ in range(TIMES)
+    ]
+    return sorted({tuple(result) for result in results})  # type: ignore[arg-type]
+
+
+@check("4.12a")
+def accept_drafts(m: Any, rng: Any) -> Any:
+    generator = seeded(rng)
+    drafts = torch.tensor([3, 1, 4])
+    sure = one_hot(3, 1, 4, 2)
+    yield "all accepted: the drafts and one token more", m.accept_drafts(drafts, sure[:3], sure, generator)
+    none = torch.zeros(0, dtype=torch.int64)
+    alone = m.accept_drafts(none, torch.zeros(0, 5), one_hot(2), generator)
+    yield "without drafts, a token of the target's", alone
+    half = torch.tensor([[0.5, 0.5, 0.0, 0.0, 0.0]] * 3)
+    rich = torch.tensor([[0.5, 0.5, 0.0, 0.0, 0.0], [0.9, 0.1, 0.0, 0.0, 0.0], [0.6, 0.0, 0.4, 0.0, 0.0]])
+    kept = repeated(m, generator, torch.tensor([0, 0, 0]), half, torch.cat([rich, one_hot(4)]))
+    yield "what the target finds at least as probable is always accepted", kept
+    for place in range(3):
+        target = sure.clone()
+        target[place] = torch.eye(5)[0]
+        found = m.accept_drafts(drafts, sure[:3], target, generator)
+        yield f"a refused draft is replaced, and ends the round: the one at {place}", found
+    # Of the first draft nothing is left; of what the target has more of, only token 2.
+    p = torch.tensor([[0.0, 0.5, 0.5, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0, 0.0]])
+    q = torch.tensor([[0.5, 0.5, 0.0, 0.0, 0.0]])
+    yield "in its place, only what the target has more of", repeated(m, generator, torch.tensor([0]), q, p)
+    yield from places(m, generator)
+    yield from laws(m, rng, generator)
+    yield from drawing(m, rng)
+
+
+def places(m: Any, generator: torch.Generator) -> Any:
+    """Yield which rows of the laws belong to which draft."""
+    p = torch.tensor([[0.2, 0.8, 0.0, 0.0, 0.0], [0.0, 0.5, 0.5, 0.0, 0.0], [0.5, 0.0, 0.0, 0.5, 0.0]])
+    q = torch.tensor([[0.2, 0.8, 0.0, 0.0, 0.0], [0.5, 0.5, 0.0, 0.0, 0.0]])
+    second = repeated(m, generator, torch.tensor([1, 0]), q, p)
+    yield "the second is refused: its own laws say what comes", second
+    same = torch.tensor([[0.5, 0.5, 0.0, 0.0, 0.0]] * 2)
+    last = repeated(m, generator, torch.tensor([0]), same[:1], torch.cat([same[:1], one_hot(0)]))
+    yield "behind drafts that are all accepted nothing is taken from the target's law", last
+
+
+def laws(m: Any, rng: Any, generator: torch.Generator) -> Any:
+    """Yield what is drawn, often enough to see its law."""
+    q, p = torch.tensor([[0.9, 0.05, 0.05, 0.0]]), torch.tensor([[0.15, 0.05, 0.3, 0.5]] * 2)
+    drafts = rng.generator.choice(4, DRAWS, p=[0.9, 0.05, 0.05, 0.0])
+    first = [int(m.accept_drafts(torch.tensor([d]), q, p, generator)[0]) for d in drafts]
+    yield law("drafts of one law become draws from the other: the first token", first, p[0])
+    q = torch.tensor([[1.0, 0.0]] * 4)
+    p = torch.tensor([[0.5, 0.5]] * 5)
+    zeros = torch.zeros(4, dtype=torch.int64)
+    lengths = [len(m.accept_drafts(zeros, q, p, generator)) - 1 for _ in range(DRAWS)]
+    chance = [1 / 2, 1 / 4, 1 / 8, 1 / 16, 1 / 16]
+    yield law("each draft is accepted or refused by itself: how many are accepted", lengths, chance)
+
+
+def drawing(m: Any, rng: Any) -> Any:
+    """Yield where the chance comes from, and what is left as it was."""
+    q = torch.tensor([[0.4, 0.3, 0.2, 0.1]] * 3)
+    p = torch.tensor([[0.1, 0.2, 0.3, 0.4]] * 4)
+    drafts, seed = rng.integers(0, 4, 3), rng.integer(0, 2**31)
+    runs = []
+    generators = Generators()
+    for _ in range(2):
+        generator = torch.Generator().manual_seed(seed)
+        runs.append([m.accept_drafts(drafts, q, p, generator).tolist() for _ in range(20)])
+    yield "equal generators give equal tokens", runs[0] == runs[1]
+    yield "global generators that are used", generators.moved()
+    given = drafts.clone(), q.clone(), p.clone()
+    m.accept_drafts(*given, torch.Generator().manual_seed(seed))
+    yield "the arguments are left as they were", list(given)
+
+
+@cases("4.12a")
+def small_rounds(m: Any) -> Any:
+    generator = torch.Generator().manual_seed(0)
+    tries: tuple[tuple[list[int], list[list[float]], list[list[float]]], ...] = (
+        ([0], [[1.0, 0.0]], [[1.0, 0.0], [0.0, 1.0]]),
+        ([0], [[1.0, 0.0]], [[0.0, 1.0], [1.0, 0.0]]),
+        ([0, 1], [[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]),
+        ([0], [[0.5, 0.5, 0.0]], [[0.0, 0.5, 0.5], [1.0, 0.0, 0.0]]),
+    )
+    for drafts, q, p in tries:
+        given = {
+            "drafts": torch.tensor(drafts),
+            "draft_probs": torch.tensor(q),
+            "target_probs": torch.tensor(p),
+        }
+        copies = {name: tensor.clone() for name, tensor in given.items()}
+        yield given, m.accept_drafts(**copies, generator=generator)
+
+
+@check("4.12b")
+def generate_speculative(m: Any, rng: Any) -> Any:
+    generator = seeded(rng)
+    model, draft = draw_echo(rng, V=9, length=30), draw_echo(rng, V=9, length=25)
+    ids = rng.integers(0, 9, 1, 5)
+    cold = m.SamplingArgs(temperature=0.0)
+    for count in (1, 2, 6):
+        text = m.generate_speculative(model, draft, ids, count, 3, cold, generator)
+        yield f"temperature 0, 3 drafts, {count} new tokens: what the model alone would say", text
+    for drafts in (1, 2, 5, 20):
+        text = m.generate_speculative(model, draft, ids, 15, drafts, cold, generator)
+        yield f"15 new tokens in rounds of {drafts} drafts", text
+    helpful = near(model, rng)
+    for drafts in (1, 3, 4):
+        text = m.generate_speculative(model, helpful, ids[:, :1], 17, drafts, cold, generator)
+        yield f"a draft model that is often right, {drafts} drafts", text
+    itself = m.generate_speculative(model, twin(model), ids, 16, 3, cold, generator)
+    yield "a draft model that is always right", itself
+    yield "no new tokens are wanted", m.generate_speculative(model, draft, ids, 0, 3, cold, generator)
+    yield from asking(m, rng, generator, ids)
+    yield from laws_of_text(m, rng, generator)
+    yield from around(m, rng, model, draft, ids)
+
+
+def near(model: Echo, rng: Any) -> Echo:
+    """Return a model that mostly says what the other says."""
+    return Echo(model.table.detach() + rng.normal(*model.table.shape, std=0.5), model.places.detach())
+
+
+def twin(model: Echo) -> Echo:
+    """Return an equal model, which counts for itself."""
+    return Echo(model.table.detach(), model.places.detach())
+
+
+def asking(m: Any, rng: Any, generator: torch.Generator, ids: torch.Tensor) -> Any:
+    """Yield how often the two models are asked, and how much they read."""
+    model = draw_echo(rng, V=9, length=30)
+    draft, cold = twin(model), m.SamplingArgs(temperature=0.0)
+    m.generate_speculative(model, draft, ids, 16, 3, cold, generator)
+    yield at_most(
+        "the model is asked once for 4 tokens where all drafts are right: calls", len(model.calls), 4
+    )
+    yield at_most("it reads each token once: tokens", model.positions_read(), 5 + 15)
+    yield at_most("the draft model is asked once for each draft: calls", len(draft.calls), 12)
+    yield at_most("it reads each token once, too: tokens", draft.positions_read(), 5 + 15)
+    wrong = Echo(-model.table.detach(), -model.places.detach())
+    model.calls.clear()
+    m.generate_speculative(model, wrong, ids, 6, 3, cold, generator)
+    # The prompt and 3 drafts; then twice the token before and 3 drafts; then 2, then 1 and then none of them.
+    yield at_most(
+        "drafts are all wrong: tokens the model reads", model.positions_read(), 8 + 4 + 4 + 3 + 2 + 1
+    )
+    yield (
+        "the modes of the models while they are asked: (trains, tracks)",
+        [sorted({*model.modes, *wrong.modes})],
+    )
+
+
+def laws_of_text(m: Any, rng: Any, generator: torch.Generator) -> Any:
+    """Yield texts of two new tokens, often enough to see their law."""
+    table = torch.tensor([[0.3, 0.0, -0.9], [-0.3, 0.0, 0.6], [0.0, 0.6, 0.0]])
+    other = torch.tensor([[0.0, 0.6, 0.0], [0.6, 0.0, -0.3], [-0.3, 0.0, 0.9]])
+    model, draft = table_model(table), table_model(other)
+    start, warm = torch.tensor([[0]]), m.SamplingArgs(temperature=0.5)
+    pairs = []
+    for _ in range(DRAWS // 2):
+        text = m.generate_speculative(model, draft, start, 2, 1, warm, generator)
+        pairs.append(int(text[0, 1]) * 3 + int(text[0, 2]))
+    p = (table / 0.5).softmax(dim=-1)
+    yield law(
+        "at temperature 0.5 the texts have the law of the model alone", pairs, (p[0][:, None] * p).flatten()
+    )
+    lone = m.SamplingArgs(temperature=3.0, top_k=1)
+    text = m.generate_speculative(model, draft, start, 9, 2, lone, generator)
+    yield "what top-k cuts off never comes", text
+
+
+def around(m: Any, rng: Any, model: Echo, draft: Echo, ids: torch.Tensor) -> Any:
+    """Yield the modes afterwards, where the chance comes from, and what is refused."""
+    model.train()
+    warm, seed = m.SamplingArgs(temperature=0.8, top_p=0.9), rng.integer(0, 2**31)
+    generators, texts = Generators(), []
+    for _ in range(2):
+        generator = torch.Generator().manual_seed(seed)
+        texts.append(m.generate_speculative(model, draft, ids, 12, 3, warm, generator).tolist())
+    yield "equal generators give equal texts", texts[0] == texts[1]
+    yield "global generators that are used", generators.moved()
+    yield "each model is in the mode in which it was before", [model.training, draft.training]
+    small = torch.zeros(1, 10, dtype=torch.int64)
+    cold = m.SamplingArgs(temperature=0.0)
+    tries = [ending(lambda n=n: m.generate_speculative(model, draft, small, n, 3, cold)) for n in (15, 16)]  # type: ignore[misc]
+    yield "10 and 15 tokens fit into 25 positions of the draft model, 16 do not", tries
+
+
+@cases("4.12b")
+def small_texts(m: Any) -> Any:
+    """Outputs are the text, and the shapes of the ids that the model was asked to read."""
+    table = torch.tensor([[0.0, 3.0, 0.0], [0.0, 0.0, 3.0], [3.0, 0.0, 0.0]])
+    other = torch.tensor([[0.0, 3.0, 0.0], [3.0, 0.0, 0.0], [0.0, 0.0, 3.0]])
+    for drafting, count, drafts in (
+        (table, 1, 1),
+        (table, 2, 1),
+        (other, 2, 1),
+        (other, 3, 2),
+        (table, 4, 2),
+        (other, 5, 2),
+    ):
+        model, draft = table_model(table).eval(), table_model(drafting).eval()
+        inputs = {"draft_table": drafting, "ids": torch.tensor([[0]]), "max_new_tokens": count}
+        inputs |= {"num_drafts": drafts, "args": "temperature 0"}
+        args = m.SamplingArgs(temperature=0.0)
+        text = m.generate_speculative(model, draft, torch.tensor([[0]]), count, drafts, args)
+        yield {**told(table), **inputs}, (text, [list(shape) for shape in model.calls])
