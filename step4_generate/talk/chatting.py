@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
 from step4_generate.talk.conversation import Conversation
 from step4_generate.talk.opening import Opened
@@ -36,7 +36,7 @@ class Chatting:
         """Talk about this story from here on."""
         self.conversation.begin(story)
 
-    def reply(self, line: str) -> Iterator[str]:
+    def reply(self, line: str) -> Generator[str]:
         """Yield the answer to a question."""
         return self.conversation.reply(line)
 

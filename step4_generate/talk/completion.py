@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
 from step4_generate.talk.errors import CannotWrite, checked_text
 from step4_generate.talk.opening import Opened
@@ -23,7 +23,7 @@ class Completion:
     mark = "> "
     commands = COMMANDS
 
-    def reply(self, line: str) -> Iterator[str]:
+    def reply(self, line: str) -> Generator[str]:
         """Yield what follows the text with this line behind it; an empty line adds nothing."""
         before = self.text
         ids = self.ids(before + line)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 from coursekit.corpora.storyworld import END
 from step4_generate.talk.errors import CannotWrite, checked_text
@@ -93,7 +93,7 @@ class Conversation:
             del kept[about : about + 2]
         return kept
 
-    def reply(self, question: str) -> Iterator[str]:
+    def reply(self, question: str) -> Generator[str]:
         """Yield the reply to a question, piece by piece; then it is part of the conversation.
 
         Whoever takes no more pieces, or is interrupted, keeps what was shown. What could not be asked is not

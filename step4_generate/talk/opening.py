@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from coursekit.registry import COURSE_ROOT
 from step2_model.exchange.configs import CLASSES
@@ -22,6 +22,17 @@ BYTES = 256
 RUNS = COURSE_ROOT / "runs"
 
 
+class Code(Protocol):
+    """Whose code computes: `Chain` loads it, a notebook has it in hand."""
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether it is the reference."""
+
+    def file(self, step: str, trio: str = "model") -> Any:
+        """Return one file of a step as a module."""
+
+
 @dataclass(frozen=True)
 class Opened:
     """A model that can write, with its tokenizer; `code` is whose code chooses its tokens."""
@@ -29,8 +40,8 @@ class Opened:
     path: Path
     model: Any
     tokenizer: Any
-    made_by: Chain
-    code: Chain
+    made_by: Code
+    code: Code
     has_dialogue: bool
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -104,7 +104,7 @@ def line_of(completion: Completion, number: int, prompt: str) -> dict[str, Any]:
     return found | {"not_read": completion.cut, "seed": completion.writer.settings.seed + number}
 
 
-def follow(completion: Completion, number: int, prompt: str) -> Iterator[str]:
+def follow(completion: Completion, number: int, prompt: str) -> Generator[str]:
     """Yield what follows a prompt alone; it depends on the seed and its number, not on other prompts."""
     completion.text = ""
     completion.writer.restart(number)

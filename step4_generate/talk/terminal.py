@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import os
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -12,7 +13,8 @@ from step4_generate.talk.errors import CannotWrite
 from step4_generate.talk.settings import Settings
 from step4_generate.talk.writer import Writer
 
-HISTORY = COURSE_ROOT / ".course" / "history"
+# Where the lines of earlier talks are kept; COURSE_HISTORY names another file.
+HISTORY = Path(os.environ.get("COURSE_HISTORY") or COURSE_ROOT / ".course" / "history")
 KEPT = 500
 HELP = """\
   /set NAME VALUE  change a setting, as in /set temperature 0.7; off takes it back
@@ -36,7 +38,7 @@ class Talk(Protocol):
     def commands(self) -> dict[str, str]:
         """What its own commands do; `reset` is among them."""
 
-    def reply(self, line: str) -> Iterator[str]:
+    def reply(self, line: str) -> Generator[str]:
         """Yield what follows a line, piece by piece."""
 
     def after(self) -> str:
@@ -73,8 +75,10 @@ def answer(talk: Talk, line: str) -> None:
             print(command(talk, line))
             return
         try:
-            for piece in talk.reply(line):
-                print(shown(piece), end="", flush=True)
+            # Closed at Ctrl-C, too: so the talk keeps what was shown.
+            with contextlib.closing(talk.reply(line)) as pieces:
+                for piece in pieces:
+                    print(shown(piece), end="", flush=True)
             print()
         except KeyboardInterrupt:
             print(" [stopped]")
