@@ -19,13 +19,13 @@ from step3_pretrain.experiments.live import bits_per_nat
 from step3_pretrain.further_solution import Muon, muon_groups
 from step3_pretrain.run.loading import load_run
 
-STORIES, VOCAB_SIZE, CONTEXT = 3_000, 512, 256
-STEPS, BATCH, WARMUP = 600, 12, 20
+STORIES, VOCAB_SIZE, CONTEXT = 3_000, 1_024, 256
+STEPS, BATCH, WARMUP = 900, 12, 20
 # Of the matrices, which Muon moves, and of all else.
-MATRIX_RATE, RATE = 0.02, 6e-3
+MATRIX_RATE, RATE = 0.02, 4e-3
 SHAPE: dict[str, Any] = {
     "d_model": 96,
-    "n_layers": 3,
+    "n_layers": 4,
     "n_heads": 4,
     "n_kv_heads": 4,
     "attention": "gqa",
