@@ -15,7 +15,7 @@ import typer
 
 from step4_generate.talk.arguments import finished, model_of, settings_of, taking
 from step4_generate.talk.completion import Completion
-from step4_generate.talk.errors import CannotWrite
+from step4_generate.talk.errors import CannotWrite, checked_text
 from step4_generate.talk.prompts import keep, read_pipe, read_prompts, show
 from step4_generate.talk.terminal import converse
 
@@ -57,7 +57,7 @@ def prompts_of(asked: dict[str, Any]) -> list[str] | None:
     if asked["prompt"] and asked["file"] is not None:
         raise CannotWrite(f"prompts must come from --prompt or from --file, got both: {asked['file']}")
     if asked["prompt"]:
-        return list(asked["prompt"])
+        return [checked_text(prompt) for prompt in asked["prompt"]]
     if asked["file"] is not None:
         return read_prompts(asked["file"])
     return None if sys.stdin.isatty() else [read_pipe()]

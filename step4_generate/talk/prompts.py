@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from step4_generate.talk.completion import Completion, cut_sentence
-from step4_generate.talk.errors import CannotWrite, checked_text
+from step4_generate.talk.errors import CannotWrite
 from step4_generate.talk.terminal import shown
 
 FIELD = "prompt"
@@ -68,7 +68,7 @@ def show(completion: Completion, prompts: Iterable[str]) -> None:
     for number, prompt in enumerate(prompts):
         if number:
             print("\n")
-        following = follow(completion, number, checked_text(prompt))
+        following = follow(completion, number, prompt)
         as_shown = shown if sys.stdout.isatty() else str
         print(as_shown(prompt), end="", flush=True)
         for piece in following:
