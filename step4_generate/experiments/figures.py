@@ -28,9 +28,7 @@ def along(names: Sequence[str], counts: Mapping[str, Sequence[int]], ylabel: str
     """Draw a count after each token of a text, on a logarithmic scale."""
     figure, (ax,) = canvas(height=3.2)
     for i, (label, values) in enumerate(counts.items()):
-        ax.plot(
-            values, color=COLORS[i], linestyle=STYLES[i % 4], marker=MARKERS[i % 4], ms=3.5, label=label
-        )
+        ax.plot(values, color=COLORS[i], linestyle=STYLES[i % 4], marker=MARKERS[i % 4], ms=3.5, label=label)
     ax.set_xticks(range(len(names)), names, family="monospace", fontsize=7, rotation=90)
     ax.set(yscale="log", ylabel=ylabel)
     ax.yaxis.set_major_formatter("{x:,.0f}")
@@ -42,9 +40,7 @@ def work(curves: Mapping[str, Sequence[int]]) -> Figure:
     """Draw how many tokens have been read after each new one, one line for each way."""
     figure, (ax,) = canvas(height=2.8)
     for i, (label, values) in enumerate(curves.items()):
-        ax.plot(
-            range(1, len(values) + 1), values, color=COLORS[i], linestyle=STYLES[i % 4], label=label
-        )
+        ax.plot(range(1, len(values) + 1), values, color=COLORS[i], linestyle=STYLES[i % 4], label=label)
     ax.set(xlabel="new tokens", ylabel="tokens read so far", ylim=(0, None))
     ax.yaxis.set_major_formatter("{x:,.0f}")
     ax.legend(frameon=False, fontsize=9)

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from coursekit.corpora import storyworld
+from step3_pretrain.experiments import small
 from step4_generate.experiments.speaking import Speaker
 
 # Stories that are written at each setting, and how many words are one piece where pieces are counted.
-STORIES, WORDS = 48, 4
+STORIES, WORDS = 64, 4
 
 
 @torch.no_grad()
@@ -81,7 +82,12 @@ class Judged:
         return "   ".join(f"{share:>6.0%}" for share in shares)
 
 
-def write_stories(mine: Any, speaker: Speaker, args: Any, count: int = STORIES, seed: int = 0) -> list[str]:
+def num_stories() -> int:
+    """Return how many stories are written at each setting: fewer where COURSE_BUDGET says so."""
+    return small.steps(STORIES)
+
+
+def write_stories(mine: Any, speaker: Speaker, args: Any, count: int, seed: int = 0) -> list[str]:
     """Return stories that the model begins and ends itself, written side by side with `mine`'s functions."""
     generator = torch.Generator().manual_seed(seed)
     choose = partial(mine.next_token, args=args, generator=generator)
@@ -99,7 +105,9 @@ def write_stories(mine: Any, speaker: Speaker, args: Any, count: int = STORIES, 
 
 def distinct(texts: Sequence[str], size: int = WORDS) -> float:
     """Return which share of all rows of `size` neighboring words are different ones."""
-    rows = [tuple(words[i : i + size]) for words in map(str.split, texts) for i in range(len(words) - size + 1)]
+    rows = [
+        tuple(words[i : i + size]) for words in map(str.split, texts) for i in range(len(words) - size + 1)
+    ]
     return len(set(rows)) / max(1, len(rows))
 
 
@@ -113,9 +121,8 @@ def judge(texts: Sequence[str]) -> Judged:
 
 def compare(mine: Any, speaker: Speaker, settings: Mapping[str, Any], seed: int = 0) -> dict[str, Judged]:
     """Let the model write with each of the settings, and judge what it writes."""
-    return {
-        name: judge(write_stories(mine, speaker, args, seed=seed)) for name, args in settings.items()
-    }
+    count = num_stories()
+    return {name: judge(write_stories(mine, speaker, args, count, seed)) for name, args in settings.items()}
 
 
 def expected_without(share: float, count: int) -> float:

@@ -1,4 +1,4 @@
-"""A model that can speak: it learns storyworld within a minute or comes from a run, and lends its tokenizer."""
+"""A model that can speak: it learns storyworld within a minute or comes from a run, and has its tokenizer."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Speaker:
 
 
 def shown(token: bytes) -> str:
-    """Return the text of a token with a mark for what cannot be seen: a space, a line's end, half a letter."""
+    """Return the text of a token with a mark for what cannot be seen, such as a space."""
     return token.decode("utf-8", errors="replace").replace(" ", "␣").replace("\n", "↵")
 
 
@@ -100,9 +100,7 @@ def learn(trained: Any, *, seed: int = 0, view: Callable[[dict[str, float]], Any
     args = trained.TrainingArgs(
         steps=total, batch_size=BATCH, block_size=CONTEXT, learning_rate=RATE, warmup=min(WARMUP, total - 1)
     )
-    losses = trained.train_on_documents(
-        speaker.model, optimizer, lesson.documents, lesson.end_of_text, args
-    )
+    losses = trained.train_on_documents(speaker.model, optimizer, lesson.documents, lesson.end_of_text, args)
     per_byte, told, ended = bits_per_nat(lesson), "nothing yet", "stopped"
     curve = view({"the floor": storyworld.floor(400).bits_per_byte})
     try:

@@ -34,7 +34,7 @@ def next_token(
     together.
     """
     T, V = logits.shape
-    if (T, V) != (len(names), len(vocabulary)) or not -T <= position < T:
+    if (len(names), len(vocabulary)) != (T, V) or not -T <= position < T:
         raise ValueError(
             f"logits must be (T, V) for T names and V of the vocabulary, with the position in the text, "
             f"got {T, V} for {len(names), len(vocabulary)}, and {position}"
