@@ -54,7 +54,7 @@ def chain(rng: Any, V: int = 12) -> tuple[Echo, list[int]]:
     circle = torch.randperm(V, generator=torch.Generator().manual_seed(rng.integer(0, 2**31)))
     table = rng.normal(V, V)
     table[circle, circle.roll(-1)] += 12
-    return table_model(table, 30), circle.tolist()
+    return table_model(table, 70), circle.tolist()
 
 
 @check("4.9b")
@@ -93,7 +93,7 @@ def stopping(m: Any, rng: Any) -> Any:
     yield "a stop id in a prompt ends nothing", m.generate_batch(model, inside, 9, [stop])
     yield "no new tokens are wanted", m.generate_batch(model, starts, 0, [stop])
     model.calls.clear()
-    m.generate_batch(model, starts[:3], 20, [stop])
+    m.generate_batch(model, starts[:3], 60, [stop])
     yield at_most("when all rows have ended, the model is not asked any more: calls", len(model.calls), 5)
     model.calls.clear()
     m.generate_batch(model, starts, 4, [stop])
@@ -102,10 +102,12 @@ def stopping(m: Any, rng: Any) -> Any:
 
 def asking(m: Any, rng: Any, prompts: Sequence[Sequence[int]]) -> Any:
     """Yield how the model is asked."""
+    model = draw_echo(rng, V=13, length=60)
+    m.generate_batch(model, [[1, 2], [3]], 50, [13])
+    read = 2 * (2 + 49)
+    yield at_most("each token is read once: tokens that the model reads", model.positions_read(), read)
     model = draw_echo(rng, V=13, length=20)
     m.generate_batch(model, prompts, 6, [13])
-    read = len(prompts) * (max(map(len, prompts)) + 5)
-    yield at_most("each token is read once: tokens that the model reads", model.positions_read(), read)
     yield "it is asked in evaluation mode, without gradients: (trains, tracks)", sorted(set(model.modes))
     model.train()
     model.modes.clear()

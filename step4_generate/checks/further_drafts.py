@@ -161,15 +161,17 @@ def twin(model: Echo) -> Echo:
 
 def asking(m: Any, rng: Any, generator: torch.Generator, ids: torch.Tensor) -> Any:
     """Yield how often the two models are asked, and how much they read."""
-    model = draw_echo(rng, V=9, length=30)
+    model = draw_echo(rng, V=9, length=70)
     draft, cold = twin(model), m.SamplingArgs(temperature=0.0)
-    m.generate_speculative(model, draft, ids, 16, 3, cold, generator)
-    yield at_most(
-        "the model is asked once for 4 tokens where all drafts are right: calls", len(model.calls), 4
-    )
-    yield at_most("it reads each token once: tokens", model.positions_read(), 5 + 15)
-    yield at_most("the draft model is asked once for each draft: calls", len(draft.calls), 12)
-    yield at_most("it reads each token once, too: tokens", draft.positions_read(), 5 + 15)
+    m.generate_speculative(model, draft, ids, 63, 20, cold, generator)
+    said = "the model is asked once for 21 tokens where all 20 drafts of each round are right: calls"
+    yield at_most(said, len(model.calls), 3)
+    yield at_most("the draft model is asked once for each draft: calls", len(draft.calls), 60)
+    model.calls.clear()
+    draft.calls.clear()
+    m.generate_speculative(model, draft, ids, 63, 1, cold, generator)
+    yield at_most("rounds of one draft: the model reads each token once: tokens", model.positions_read(), 67)
+    yield at_most("and so does the draft model: tokens", draft.positions_read(), 67)
     wrong = Echo(-model.table.detach(), -model.places.detach())
     model.calls.clear()
     m.generate_speculative(model, wrong, ids, 6, 3, cold, generator)

@@ -84,7 +84,7 @@ def garden_path() -> Echo:
     """Return a model whose best first token leads nowhere: 1 is likeliest, but only 2 has a sure next one."""
     table = torch.full((6, 6), -4.0)
     table[0, 1], table[0, 2] = 2.0, 1.5
-    table[1] = 0.0
+    table[1] = torch.arange(6) / 10
     table[2, 3] = table[3, 5] = table[5, 3] = 4.0
     table[:, END] = -40.0
     return table_model(table, 20)
@@ -133,8 +133,8 @@ def ending_beams(m: Any, rng: Any) -> Any:
 def asking(m: Any, rng: Any, model: Echo, prompts: Any, never: int) -> Any:
     """Yield how the model is asked, and how often."""
     model.calls.clear()
-    m.beam_search(model, prompts[2], 4, 5, never)
-    yield at_most("all open beams are one batch: calls for 5 tokens", len(model.calls), 5)
+    m.beam_search(model, prompts[2], 24, 6, never)
+    yield at_most("all open beams are one batch: calls for 6 tokens", len(model.calls), 6)
     quick = table_model(rng.normal(7, 7, std=0.1), 40)
     with torch.no_grad():
         quick.table[:, END] += 9

@@ -82,8 +82,8 @@ def padding_only_at_first(
 def lengths_for_padding(
     model: Any, prompts: Prompts, max_new_tokens: int, stop_ids: Collection[int], choose: Choice = greedy
 ) -> list[list[int]]:
-    """You hand the lengths of the prompts to the model, where it asks how many places do not count: the longer
-    a prompt, the more of it is hidden.
+    """You hand the lengths of the prompts to the model, where it asks how many places do not count: the
+    longer a prompt, the more of it is hidden.
     """
     lengths = torch.tensor([len(prompt) for prompt in prompts])
 
@@ -97,8 +97,8 @@ def lengths_for_padding(
 def padded_right(
     model: Any, prompts: Prompts, max_new_tokens: int, stop_ids: Collection[int], choose: Choice = greedy
 ) -> list[list[int]]:
-    """You pad at the right and continue the last column: short rows go on after their fillers, not after their
-    prompts.
+    """You pad at the right and continue the last column: short rows go on after their fillers, not after
+    their prompts.
     """
     longest = max(map(len, prompts))
     right = torch.tensor([[*prompt, *[0] * (longest - len(prompt))] for prompt in prompts])
@@ -156,8 +156,8 @@ def forgets(
 def in_training(
     model: Any, prompts: Prompts, max_new_tokens: int, stop_ids: Collection[int], choose: Choice = greedy
 ) -> list[list[int]]:
-    """You ask the model as it is, without `reading`: a model that was training drops out parts of its answers,
-    and every step is kept for gradients that nobody wants.
+    """You ask the model as it is, without `reading`: a model that was training drops out parts of its
+    answers, and every step is kept for gradients that nobody wants.
     """
     refuse(model, prompts, max_new_tokens)
     ids, padding = pad_left(prompts, 0)

@@ -82,8 +82,8 @@ def stop_id_kept(
 def goes_on_to_the_end(
     model: Any, prompts: Prompts, max_new_tokens: int, stop_ids: Collection[int], choose: Choice = greedy
 ) -> list[list[int]]:
-    """You ask the model `max_new_tokens` times, although all rows have ended: the rows are right, and the work
-    is for nothing.
+    """You ask the model `max_new_tokens` times, although all rows have ended: the rows are right, and the
+    work is for nothing.
     """
 
     def end_step(rows: list[list[int]], is_open: list[bool], tokens: list[int]) -> bool:
