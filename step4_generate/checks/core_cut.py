@@ -46,10 +46,13 @@ def keep_top_k(m: Any, rng: Any) -> Any:
     large = 1e30 * torch.tensor([[-1.0, -3.0, -2.0, -4.0]])
     yield "logits of -1e30 are far from -inf", m.keep_top_k(large, 2)
     deep = spread_out(rng, 2, 3, 5)
-    yield "dimensions in front are kept: (2, 3, 5), and none at all: (5,)", [
-        m.keep_top_k(deep.clone(), 2),
-        m.keep_top_k(deep[0, 0].clone(), 2),
-    ]
+    yield (
+        "dimensions in front are kept: (2, 3, 5), and none at all: (5,)",
+        [
+            m.keep_top_k(deep.clone(), 2),
+            m.keep_top_k(deep[0, 0].clone(), 2),
+        ],
+    )
     yield "logits of half precision stay so", m.keep_top_k(rows.bfloat16(), 3)
     with unchanged(rows) as told:
         m.keep_top_k(rows, 3)
@@ -104,31 +107,37 @@ def unusual(m: Any, rng: Any, rows: Tensor, p: float) -> Any:
     """Yield what comes of other shapes, of many tokens, of tokens that are cut off already."""
     masked = rows.masked_fill(rows < rows.median(dim=-1, keepdim=True).values, -INF)
     low = share_between(masked[1], 3)
-    yield "what was cut off before stays so, and has no probability", [
-        m.keep_top_p(masked.clone(), each) for each in (low, 0.9999)
-    ]
+    yield (
+        "what was cut off before stays so, and has no probability",
+        [m.keep_top_p(masked.clone(), each) for each in (low, 0.9999)],
+    )
     row = spread_out(rng, 5)
     near = share_between(row, 2)
     deep = row[rng.normal(2, 3, 5).argsort(dim=-1)]
-    yield "dimensions in front are kept: (2, 3, 5), and none at all: (5,)", [
-        m.keep_top_p(deep.clone(), near),
-        m.keep_top_p(row.clone(), near),
-    ]
+    yield (
+        "dimensions in front are kept: (2, 3, 5), and none at all: (5,)",
+        [
+            m.keep_top_p(deep.clone(), near),
+            m.keep_top_p(row.clone(), near),
+        ],
+    )
     many = torch.linspace(0, 6, 3_000)[rng.normal(3_000).argsort()].unsqueeze(0)
     least = share_between(many[0], 2_000)
     yield "2,000 of 3,000 tokens", m.keep_top_p(many.clone(), least).isfinite().sum(dim=-1)
     half = (rng.normal(1, 40).argsort(dim=-1) / 8).bfloat16()
     all_but_four = share_between(half[0], 36)
-    yield "logits of half precision stay so; their probabilities are added in float32", (
-        m.keep_top_p(half.clone(), all_but_four)
+    yield (
+        "logits of half precision stay so; their probabilities are added in float32",
+        (m.keep_top_p(half.clone(), all_but_four)),
     )
     with unchanged(rows) as told:
         m.keep_top_p(rows, p)
     yield "the logits that were passed are as they were", told
     wrong = (0.0, -0.5, 1.5, float("nan"))
-    yield "a p of 0, below it, above 1 or NaN is refused", [
-        refusal(lambda p=p: m.keep_top_p(rows, p)) for p in wrong
-    ]
+    yield (
+        "a p of 0, below it, above 1 or NaN is refused",
+        [refusal(lambda p=p: m.keep_top_p(rows, p)) for p in wrong],
+    )
 
 
 @cases("4.4a")

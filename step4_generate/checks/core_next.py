@@ -88,8 +88,9 @@ def of_batches(m: Any, rng: Any, found: Settings, many: Tensor) -> Any:
     state = Global()
     one = m.next_token(many, args, generator_of(seed))
     is_left_alone = not state.is_moved()
-    yield "equal states of the generator give equal tokens", torch.equal(
-        one, m.next_token(many, args, generator_of(seed))
+    yield (
+        "equal states of the generator give equal tokens",
+        torch.equal(one, m.next_token(many, args, generator_of(seed))),
     )
     yield "torch's own generator is left alone then", is_left_alone
     fix_chance(seed)
@@ -127,8 +128,6 @@ def small_next_tokens(m: Any) -> Any:
         shown = {"asked": "how often each came, in hundreds, to the nearest 20"}
         yield inputs | shown, often(tokens, len(weights))
     zeros, args = torch.zeros(50, 4), m.SamplingArgs(1.0, 3)
-    same = torch.equal(
-        m.next_token(zeros, args, generator_of(1)), m.next_token(zeros, args, generator_of(1))
-    )
+    same = torch.equal(m.next_token(zeros, args, generator_of(1)), m.next_token(zeros, args, generator_of(1)))
     shown = {"logits": "50 rows of 4 zeros", "top_k": "3", "generators": "equal seeds"}
     yield {**shown, "asked": "are the tokens of two calls equal?"}, same

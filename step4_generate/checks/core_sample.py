@@ -28,10 +28,13 @@ def sample(m: Any, rng: Any) -> Any:
     yield "0.5 and 2: that of twice and of half the logits", laws(m, rows[:1], 0.5, 2.0)
     yield "rows of a batch, of other sizes", laws(m, rows, 0.7, 3.0)
     deep = rng.normal(2, 3, 5)
-    yield "dimensions in front are kept: (2, 3, 5), and none at all: (5,)", [
-        *laws(m, deep, 0.5),
-        *laws(m, deep[0, 0], 0.5),
-    ]
+    yield (
+        "dimensions in front are kept: (2, 3, 5), and none at all: (5,)",
+        [
+            *laws(m, deep, 0.5),
+            *laws(m, deep[0, 0], 0.5),
+        ],
+    )
     yield "at 1e-30 the largest of each row has it all, at 1e30 all the same", laws(m, rows, 1e-30, 1e30)
     large = 1e12 * rng.normal(2, 5)
     yield "logits of 1e12 at 1e-30, where a division overflows", laws(m, large, 1e-30)
@@ -42,9 +45,10 @@ def sample(m: Any, rng: Any) -> Any:
     half = m.apply_temperature(rows.bfloat16(), 0.3)
     yield "logits of half precision become float32 first", [str(half.dtype), half.softmax(dim=-1)]
     wrong = (0.0, -1.0, -INF, NAN)
-    yield "apply_temperature refuses 0, what is below, and NaN", [
-        refusal(lambda T=T: m.apply_temperature(rows, T)) for T in wrong
-    ]
+    yield (
+        "apply_temperature refuses 0, what is below, and NaN",
+        [refusal(lambda T=T: m.apply_temperature(rows, T)) for T in wrong],
+    )
     with unchanged(rows) as told:
         m.apply_temperature(rows, 0.5)
         m.sample(rows, 0.5)
@@ -56,9 +60,10 @@ def draws(m: Any, rng: Any, rows: Tensor) -> Any:
     """Yield what is drawn: at the ends, by chance, and with generators."""
     yield "sample at temperature 0: the most probable token of each row, (B,)", m.sample(rows.clone(), 0.0)
     yield "one row: one token, (1,)", m.sample(rows[:1].clone(), 0)
-    yield "at 1e-30 and 1e-300 it is drawn, and the same", [
-        m.sample(rows.clone(), T) for T in (1e-30, 1e-300)
-    ]
+    yield (
+        "at 1e-30 and 1e-300 it is drawn, and the same",
+        [m.sample(rows.clone(), T) for T in (1e-30, 1e-300)],
+    )
     flat = steps_of(rng)
     many = flat.expand(DRAWS, -1)
     p = flat.double().softmax(dim=-1)
@@ -128,13 +133,17 @@ def of_generators(m: Any, rng: Any, many: Tensor) -> Any:
     one, two = m.sample(many), m.sample(many)
     fix_chance(seed)
     again = m.sample(many)
-    yield "without one, torch's own is used: next draws equal, draws from one seed", [
-        torch.equal(one, two),
-        torch.equal(one, again),
-    ]
-    yield "sample refuses what is below 0, and NaN", [
-        refusal(lambda T=T: m.sample(many[:2], T)) for T in (-1.0, -INF, NAN)
-    ]
+    yield (
+        "without one, torch's own is used: next draws equal, draws from one seed",
+        [
+            torch.equal(one, two),
+            torch.equal(one, again),
+        ],
+    )
+    yield (
+        "sample refuses what is below 0, and NaN",
+        [refusal(lambda T=T: m.sample(many[:2], T)) for T in (-1.0, -INF, NAN)],
+    )
 
 
 HUNDREDS = 400

@@ -155,9 +155,7 @@ def evenly_among_the_rest(logits: Tensor, args: SamplingArgs, generator: Generat
 
 
 @variant("4.4b")
-def top_k_before_the_temperature(
-    logits: Tensor, args: SamplingArgs, generator: Generator = None
-) -> Tensor:
+def top_k_before_the_temperature(logits: Tensor, args: SamplingArgs, generator: Generator = None) -> Tensor:
     """Which tokens are the k most probable does not depend on the temperature."""
     return drawn(logits, args, generator, top_k, heat, top_p)
 

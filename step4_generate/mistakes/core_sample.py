@@ -17,9 +17,7 @@ Draw = Callable[[Tensor, float, torch.Generator | None], Tensor]
 def drawn_by(draw: Draw) -> Both:
     """Return both targets with this draw at temperatures above 0."""
 
-    def sample(
-        logits: Tensor, temperature: float = 1.0, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def sample(logits: Tensor, temperature: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
         return greedy(logits) if temperature == 0 else draw(logits, temperature, generator)
 
     return {"apply_temperature": apply_temperature, "sample": sample}
@@ -197,9 +195,7 @@ def zero_refused() -> Both:
     without a division.
     """
 
-    def sample(
-        logits: Tensor, temperature: float = 1.0, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def sample(logits: Tensor, temperature: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
         return picked(shares(logits, temperature), generator)
 
     return {"apply_temperature": apply_temperature, "sample": sample}
@@ -209,9 +205,7 @@ def zero_refused() -> Both:
 def drawn_at_zero() -> Both:
     """Your `sample` draws at a temperature of 0 as at 1. It should take the most probable token."""
 
-    def sample(
-        logits: Tensor, temperature: float = 1.0, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def sample(logits: Tensor, temperature: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
         return picked(shares(logits, temperature or 1.0), generator)
 
     return {"apply_temperature": apply_temperature, "sample": sample}

@@ -40,9 +40,7 @@ def both(temper: Temper = apply_temperature) -> Both:
         refuse(temperature)
         return temper(logits, temperature)
 
-    def sample(
-        logits: Tensor, temperature: float = 1.0, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def sample(logits: Tensor, temperature: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
         if temperature == 0:
             return greedy(logits)
         probabilities = tempered(logits, temperature).softmax(dim=-1)
