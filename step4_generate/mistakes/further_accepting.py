@@ -115,8 +115,8 @@ def target_for_residual(
 def absolute_difference(
     drafts: Tensor, draft_probs: Tensor, target_probs: Tensor, generator: Generator | None = None
 ) -> Tensor:
-    """Your residual is |p - q|: it gives more to tokens that the draft has too often already. Where q is above
-    p nothing is left.
+    """Your residual is |p - q|: it gives more to tokens that the draft has too often already. Where q is
+    above p nothing is left.
     """
     return decide(drafts, draft_probs, target_probs, generator, rest=lambda q, p: (p - q).abs())
 
@@ -133,8 +133,8 @@ def wrong_way(
 def refused_excluded(
     drafts: Tensor, draft_probs: Tensor, target_probs: Tensor, generator: Generator | None = None
 ) -> Tensor:
-    """In place of a refused draft you draw from the target's law without that token. Other tokens may come too
-    often from the draft as well: max(0, p - q) takes from each what it has had.
+    """In place of a refused draft you draw from the target's law without that token. Other tokens may come
+    too often from the draft as well: max(0, p - q) takes from each what it has had.
     """
     places = torch.arange(len(drafts))
     u = torch.rand(len(drafts), generator=generator)

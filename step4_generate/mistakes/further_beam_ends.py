@@ -1,4 +1,4 @@
-"""4.11, beam search: known mistakes with the end of beams and of the search; an accepted variant."""
+"""4.11, beam search: known mistakes with the end of beams and of the search."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from coursekit.probe import mistake, variant
-from step4_generate.further_solution import Beam, beam_search, best_beams, normalize, reading
-from step4_generate.mistakes.further_beams import Search, extend, log_law
+from coursekit.probe import mistake
+from step4_generate.further_solution import Beam, beam_search
+from step4_generate.mistakes.further_beams import Search, log_law
 
 
 class Impatient(Search):
@@ -72,6 +72,37 @@ def never_stops(
 ) -> list[Beam]:
     """You go on although no open beam can win any more: its sum only falls."""
     return Endless(num_beams, max_new_tokens, end_of_text, length_penalty).run(model, ids)
+
+
+@mistake("4.11", called="Finished beams are dropped at the next step")
+def finished_dropped(
+    model: Any,
+    ids: Tensor,
+    num_beams: int,
+    max_new_tokens: int,
+    end_of_text: int,
+    length_penalty: float = 1.0,
+) -> list[Beam]:
+    """You lose beams that have finished: only those of the last step are left. Keep them in a list of their
+    own, where they compete with what finishes later.
+    """
+    search = Search(num_beams, max_new_tokens, end_of_text, length_penalty, keeps_finished=False)
+    return search.run(model, ids)
+
+
+@mistake("4.11", called="Only num_beams candidates are looked at")
+def too_few_candidates(
+    model: Any,
+    ids: Tensor,
+    num_beams: int,
+    max_new_tokens: int,
+    end_of_text: int,
+    length_penalty: float = 1.0,
+) -> list[Beam]:
+    """You look at `num_beams` candidates only: each one that ends leaves a beam less to go on with. Of twice
+    as many at least `num_beams` do not end.
+    """
+    return Search(num_beams, max_new_tokens, end_of_text, length_penalty, candidates=1).run(model, ids)
 
 
 @mistake("4.11", called="The end is a token like any other: beams go on behind it")
@@ -158,29 +189,3 @@ def in_training(
 ) -> list[Beam]:
     """You ask the model as it is, without `reading`: one that was training drops out parts of its answers."""
     return Search(num_beams, max_new_tokens, end_of_text, length_penalty).search(model, ids)
-
-
-@variant("4.11")
-def finished_all_kept(
-    model: Any,
-    ids: Tensor,
-    num_beams: int,
-    max_new_tokens: int,
-    end_of_text: int,
-    length_penalty: float = 1.0,
-) -> list[Beam]:
-    """Finished beams are all kept, and sorted when they are needed; the bound is that of every open beam."""
-    beams, finished = [Beam([], 0.0)], list[Beam]()
-    with reading(model):
-        for length in range(1, max_new_tokens + 1):
-            found = extend(beams, log_law(model, ids, beams), 2 * num_beams)
-            for rank, beam in enumerate(found):
-                if beam.ids[-1] == end_of_text and rank < num_beams:
-                    finished.append(normalize(beam, length_penalty))
-            beams = [beam for beam in found if beam.ids[-1] != end_of_text][:num_beams]
-            factor = min(length**-length_penalty, max_new_tokens**-length_penalty)
-            worst = [beam.score for beam in best_beams(finished, num_beams)][num_beams - 1 :]
-            if worst and all(beam.score * factor <= worst[0] for beam in beams):
-                beams = []
-                break
-    return best_beams([*finished, *(normalize(beam, length_penalty) for beam in beams)], num_beams)

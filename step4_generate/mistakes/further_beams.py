@@ -1,8 +1,7 @@
-"""4.11, beam search: known mistakes and accepted variants."""
+"""4.11, beam search: known mistakes with the scores and the candidates."""
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from coursekit.probe import mistake, variant
+from coursekit.probe import mistake
 from step4_generate.further_solution import Beam, best_beams, normalize, reading
 
 
@@ -229,61 +228,3 @@ def open_dropped(
     """
     search = Search(num_beams, max_new_tokens, end_of_text, length_penalty, open_compete=False)
     return search.run(model, ids)
-
-
-@mistake("4.11", called="Finished beams are dropped at the next step")
-def finished_dropped(
-    model: Any,
-    ids: Tensor,
-    num_beams: int,
-    max_new_tokens: int,
-    end_of_text: int,
-    length_penalty: float = 1.0,
-) -> list[Beam]:
-    """You lose beams that have finished: only those of the last step are left. Keep them in a list of their
-    own, where they compete with what finishes later.
-    """
-    search = Search(num_beams, max_new_tokens, end_of_text, length_penalty, keeps_finished=False)
-    return search.run(model, ids)
-
-
-@mistake("4.11", called="Only num_beams candidates are looked at")
-def too_few_candidates(
-    model: Any,
-    ids: Tensor,
-    num_beams: int,
-    max_new_tokens: int,
-    end_of_text: int,
-    length_penalty: float = 1.0,
-) -> list[Beam]:
-    """You look at `num_beams` candidates only: each one that ends leaves a beam less to go on with. Of twice
-    as many at least `num_beams` do not end.
-    """
-    return Search(num_beams, max_new_tokens, end_of_text, length_penalty, candidates=1).run(model, ids)
-
-
-@variant("4.11")
-def with_a_heap(
-    model: Any,
-    ids: Tensor,
-    num_beams: int,
-    max_new_tokens: int,
-    end_of_text: int,
-    length_penalty: float = 1.0,
-) -> list[Beam]:
-    """Candidates in plain lists and a heap, sums in float64, lengths divided by at the very end."""
-    beams, finished = [([], 0.0)], []  # type: ignore[var-annotated]
-    with reading(model):
-        for length in range(1, max_new_tokens + 1):
-            texts = torch.tensor([ids.tolist() + tokens for tokens, _ in beams])
-            rows = model(texts).logits[:, -1].double().log_softmax(dim=-1).tolist()
-            pool = [([*t, v], s + x) for (t, s), row in zip(beams, rows) for v, x in enumerate(row)]
-            best = heapq.nlargest(2 * num_beams, pool, key=lambda pair: pair[1])
-            finished += [(t, s / length**length_penalty) for t, s in best[:num_beams] if t[-1] == end_of_text]
-            finished = heapq.nlargest(num_beams, finished, key=lambda pair: pair[1])
-            beams = [pair for pair in best if pair[0][-1] != end_of_text][:num_beams]
-            bound = beams[0][1] / (max_new_tokens if length_penalty > 0 else length) ** length_penalty
-            if len(finished) == num_beams and finished[-1][1] >= bound:
-                return [Beam(*pair) for pair in finished]
-    pool = finished + [(tokens, total / len(tokens) ** length_penalty) for tokens, total in beams]
-    return [Beam(*pair) for pair in heapq.nlargest(num_beams, pool, key=lambda pair: pair[1])]
