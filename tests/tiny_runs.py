@@ -16,6 +16,7 @@ from step1_tokenizer.model_solution import Tokenizer
 from step2_model.further_solution import FullTransformer
 from step2_model.model_solution import GPT, GPTConfig, ModelConfigs, Transformer
 from step3_pretrain.model_solution import SPECIAL_TOKENS
+from step3_pretrain.trainer.options import Options
 
 SMALL = {"n_layers": 2, "d_model": 32, "intermediate_size": 48, "max_seq_len": 256}
 
@@ -38,7 +39,7 @@ def write_run(folder: Path, corpus: str = "storyworld", **changes: Any) -> Any:
     further = args.n_experts or args.yarn or args.q_lora_rank
     model = FullTransformer(args) if further else Transformer(args)
     write_model(folder, model, asdict(args))
-    options = {"corpus": corpus, "solution": True, "preset": "tiny", "dtype": "float32"}
+    options = Options(corpus=corpus, solution=True, dtype="float32").to_json()
     plan = {"total": 12, "by_clock": False}
     training = {"options": options, "plan": plan, "parts": {}, "num_tokens": 3_000, "num_bytes": 9_000}
     size = sum(parameter.numel() for parameter in model.parameters())
