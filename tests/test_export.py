@@ -92,7 +92,10 @@ def test_a_run_of_another_corpus_has_no_template(tmp_path: Path) -> None:
     [
         ({"attention": "gqa", "n_kv_heads": 2}, "LlamaForCausalLM"),
         ({"attention": "gqa", **EXPERTS, "router": "softmax"}, "MixtralForCausalLM"),
-        ({**EXPERTS, "n_shared_experts": 1, "n_dense_layers": 1}, "DeepseekV3ForCausalLM"),
+        (
+            {**EXPERTS, "router": "sigmoid", "n_shared_experts": 1, "n_dense_layers": 1},
+            "DeepseekV3ForCausalLM",
+        ),
     ],
 )
 def test_every_kind_of_run_opens_elsewhere(
