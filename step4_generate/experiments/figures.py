@@ -19,7 +19,7 @@ def laws(names: Sequence[str], laws_of: Mapping[str, Sequence[float]]) -> Figure
         places = [x - 0.4 + (i + 0.5) * width for x in range(len(names))]
         ax.bar(places, law, width, color=COLORS[i % 6], hatch=HATCHES[i % 4], edgecolor="white", label=label)
     ax.set_xticks(range(len(names)), names, family="monospace", fontsize=8)
-    ax.set(ylabel="probability", ylim=(0, 1))
+    ax.set(ylabel="probability")
     ax.legend(frameon=False, fontsize=9)
     return figure
 
@@ -59,7 +59,8 @@ def bargains(
             ax.annotate(name, (x, y), xytext=(4, 4 - 12 * (i % 2)), textcoords="offset points", fontsize=8)
     name, x, y = goal
     ax.plot([x], [y], "*", color="black", ms=12, label=name)
-    ax.set(xlabel="share of different phrases", ylabel="share of grammatical stories")
-    ax.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.08))
+    ax.set(xlabel="share of different phrases", ylabel="grammatical and true")
+    ax.set(ylim=(-0.03, 1.08))
+    ax.margins(x=0.08)
     ax.legend(frameon=False, fontsize=9, loc="lower left")
     return figure

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -69,17 +68,17 @@ def so_far(calls: Sequence[int]) -> list[int]:
     return torch.tensor(calls).cumsum(dim=0).tolist()
 
 
-@dataclass(frozen=True)
-class Judged:
-    """What became of the stories of one setting: shares of 1, and None where there is nothing to judge."""
+class Judged(NamedTuple):
+    """What became of the stories of one setting: the share of grammatical ones, of those true as well,
+    and which share of their phrases are different ones.
+    """
 
     grammatical: float
     sound: float
     distinct: float
 
     def __str__(self) -> str:
-        shares = (self.grammatical, self.sound, self.distinct)
-        return "   ".join(f"{share:>6.0%}" for share in shares)
+        return f"{self.grammatical:>11.0%}{self.sound:>11.0%}{self.distinct:>11.0%}"
 
 
 def num_stories() -> int:
