@@ -84,9 +84,14 @@ def laws(m: Any, rng: Any, generator: torch.Generator) -> Any:
     q = torch.tensor([[1.0, 0.0]] * 4)
     p = torch.tensor([[0.5, 0.5]] * 5)
     zeros = torch.zeros(4, dtype=torch.int64)
-    lengths = [len(m.accept_drafts(zeros, q, p, generator)) - 1 for _ in range(DRAWS)]
+    rounds = [m.accept_drafts(zeros, q, p, generator) for _ in range(DRAWS)]
     chance = [1 / 2, 1 / 4, 1 / 8, 1 / 16, 1 / 16]
-    yield law("each draft is accepted or refused by itself: how many are accepted", lengths, chance)
+    counts = [len(tokens) - 1 for tokens in rounds]
+    yield law("each draft is accepted or refused by itself: how many are accepted", counts, chance)
+    yield law("two tokens, of which the draft knows one: the first token", [int(t[0]) for t in rounds], p[0])
+    p = torch.tensor([[0.999, 0.001], [0.5, 0.5]])
+    nearly = [int(m.accept_drafts(zeros[:1], q[:1], p, generator)[0]) for _ in range(DRAWS // 4)]
+    yield law("a draft with p a little below q is nearly always accepted: the first token", nearly, p[0])
 
 
 def drawing(m: Any, rng: Any) -> Any:
@@ -191,17 +196,32 @@ def laws_of_text(m: Any, rng: Any, generator: torch.Generator) -> Any:
     other = torch.tensor([[0.0, 0.6, 0.0], [0.6, 0.0, -0.3], [-0.3, 0.0, 0.9]])
     model, draft = table_model(table), table_model(other)
     start, warm = torch.tensor([[0]]), m.SamplingArgs(temperature=0.5)
+    p = (table / 0.5).softmax(dim=-1)
     pairs = []
-    for _ in range(DRAWS // 2):
+    for _ in range(DRAWS // 3):
         text = m.generate_speculative(model, draft, start, 2, 1, warm, generator)
         pairs.append(int(text[0, 1]) * 3 + int(text[0, 2]))
-    p = (table / 0.5).softmax(dim=-1)
-    yield law(
-        "at temperature 0.5 the texts have the law of the model alone", pairs, (p[0][:, None] * p).flatten()
-    )
+    told = "at temperature 0.5 the texts have the law of the model alone"
+    yield law(told, pairs, (p[0][:, None] * p).flatten())
+    chance = torch.tensor([0.4, 0.4, 0.2])
+    same = table_model(0.5 * chance.log().expand(3, 3))
+    first = first_tokens(m, same, table_model(same.table.detach()), warm, generator)
+    yield law("drafts of an equal model: the first token", first, chance)
+    # As cold as this the draft model says nearly always 0; the model says 0 and 1, and hardly ever 2.
+    icy = m.SamplingArgs(temperature=0.02)
+    target, sharp = (torch.tensor([row]).expand(3, 3) for row in ([0.0, 0.0124, -0.5], [0.1, 0.0, 0.0]))
+    first = first_tokens(m, table_model(target), table_model(sharp), icy, generator)
+    yield law("drafts at temperature 0.02: the first token", first, (target[0] / 0.02).softmax(dim=-1))
     lone = m.SamplingArgs(temperature=3.0, top_k=1)
     text = m.generate_speculative(model, draft, start, 9, 2, lone, generator)
     yield "what top-k cuts off never comes", text
+
+
+def first_tokens(m: Any, model: Echo, draft: Echo, args: Any, generator: torch.Generator) -> list[int]:
+    """Return the first new tokens of many texts, each drafted."""
+    start = torch.tensor([[0]])
+    texts = [m.generate_speculative(model, draft, start, 2, 1, args, generator) for _ in range(DRAWS // 4)]
+    return [int(text[0, 1]) for text in texts]
 
 
 def around(m: Any, rng: Any, model: Echo, draft: Echo, ids: torch.Tensor) -> Any:

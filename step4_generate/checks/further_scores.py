@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from coursekit.probe import at_most, cases, check
+from coursekit.probe import at_most, cases, check, equal
 from step4_generate.checks.echo import Echo, draw_echo, ending, table_model
 from step4_generate.checks.further_batches import told
 
@@ -69,10 +69,15 @@ def small_scores(m: Any) -> Any:
         yield {**told(table), **inputs}, (found, m.perplexity(found))
 
 
+# Where a score is near 0, rounding of the logits is large beside it.
+DEEP = 1e-4
+
+
 def beams_of(found: Any) -> Any:
-    """Return beams as pairs of plain numbers, whatever they are made of; anything else as it is."""
+    """Return the ids of all beams, and their scores, whatever they are made of; anything else as it is."""
     try:
-        return [([int(token) for token in beam.ids], float(beam.score)) for beam in found]
+        ids = [[int(token) for token in beam.ids] for beam in found]
+        return ids, torch.tensor([float(beam.score) for beam in found])
     except (AttributeError, TypeError):
         return found
 
@@ -100,17 +105,17 @@ def beam_search(m: Any, rng: Any) -> Any:
         model.places[:, never] -= 100
     prompts = [rng.integers(0, 7, length) for length in (1, 3, 5)]
     one = [m.beam_search(model, prompt, 1, 5, never) for prompt in prompts]
-    yield "one beam: the most probable tokens, one by one", [beams_of(found) for found in one]
+    yield equal("one beam: the most probable tokens, one by one", [beams_of(found) for found in one], DEEP)
     start = torch.tensor([0])
     two = m.beam_search(garden_path(), start, 2, 4, END)
-    yield "two beams find what is better in the end", beams_of(two)
+    yield equal("two beams find what is better in the end", beams_of(two), DEEP)
     for count, length in ((3, 1), (3, 4), (5, 6)):
         found = [beams_of(m.beam_search(model, prompt, count, length, never)) for prompt in prompts]
-        yield f"{count} beams of {length} tokens, best first", found
+        yield equal(f"{count} beams of {length} tokens, best first", found, DEEP)
     wide = beams_of(m.beam_search(model, prompts[0], 20, 2, never))
-    yield "more beams than there are tokens", wide
+    yield equal("more beams than there are tokens", wide, DEEP)
     sums = [beams_of(m.beam_search(model, prompts[1], 3, 4, never, p)) for p in (0.0, 0.5, 2.0)]
-    yield "the sum is divided by length ** length_penalty", sums
+    yield equal("the sum is divided by length ** length_penalty", sums, DEEP)
     yield from ending_beams(m, rng)
     yield from asking(m, rng, model, prompts, never)
 
@@ -121,13 +126,15 @@ def ending_beams(m: Any, rng: Any) -> Any:
     prompt = rng.integers(0, 7, 2)
     for count, penalty in ((2, 1.0), (3, 1.0), (3, 0.0), (3, 2.5), (4, -0.5)):
         found = [beams_of(m.beam_search(model, prompt, count, 6, END, penalty)) for model in models]
-        yield f"beams that end, and beams that do not: {count} beams, length_penalty {penalty}", found
+        yield equal(
+            f"beams that end, and beams that do not: {count} beams, length_penalty {penalty}", found, DEEP
+        )
     for bonus, said in ((3.0, "ends soon"), (-1.5, "hardly ever ends")):
         hurried = draw_echo(rng, V=7, length=20, scale=1.5)
         with torch.no_grad():
             hurried.places[:, END] += bonus
         found = [beams_of(m.beam_search(hurried, prompt, 3, 8, END, p)) for p in (0.0, 1.0, 3.0)]
-        yield f"a model that {said}", found
+        yield equal(f"a model that {said}", found, DEEP)
 
 
 def asking(m: Any, rng: Any, model: Echo, prompts: Any, never: int) -> Any:

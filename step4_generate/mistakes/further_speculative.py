@@ -26,14 +26,6 @@ class TargetCutAlone(Rounds):
         cut_cache(self.cache, ids.shape[1] - 1)
 
 
-class CutTooLittle(Rounds):
-    """Keeps one position too many."""
-
-    def cut(self, ids: Tensor) -> None:
-        for cache in (self.cache, self.draft_cache):
-            cut_cache(cache, ids.shape[1])
-
-
 class CacheBegunAnew(Rounds):
     """Begins new caches after each round."""
 
@@ -98,8 +90,8 @@ def nothing_cut(
     args: SamplingArgs,
     generator: Generator | None = None,
 ) -> Tensor:
-    """You leave refused drafts in the caches: from then on both models read words that do not stand in the
-    text, and tokens that do are taken for read.
+    """You leave refused drafts in the caches: what stands in their places is taken for read, until there is
+    nothing left to read.
     """
     return NothingCut(model, draft_model, num_drafts, args, generator).run(ids, max_new_tokens)
 
@@ -118,22 +110,6 @@ def target_cut_alone(
     until it has no text left to read.
     """
     return TargetCutAlone(model, draft_model, num_drafts, args, generator).run(ids, max_new_tokens)
-
-
-@mistake("4.12b", called="The caches keep one position too many")
-def cut_too_little(
-    model: Any,
-    draft_model: Any,
-    ids: Tensor,
-    max_new_tokens: int,
-    num_drafts: int,
-    args: SamplingArgs,
-    generator: Generator | None = None,
-) -> Tensor:
-    """You leave one position too many in the caches: that of the last token, which has replaced what was read
-    there. No model has read it yet.
-    """
-    return CutTooLittle(model, draft_model, num_drafts, args, generator).run(ids, max_new_tokens)
 
 
 @mistake("4.12b", called="The caches are begun anew after each round")
