@@ -194,8 +194,7 @@ def small_cached_texts(m: Any) -> Any:
     yield inputs | {"asked": "the positions read so far"}, str(model.lengths)
     model = Adding().train()
     states = [
-        [model.training, torch.is_grad_enabled()]
-        for _ in m.generate_cached(model, torch.tensor([[1]]), 2, 9)
+        [model.training, torch.is_grad_enabled()] for _ in m.generate_cached(model, torch.tensor([[1]]), 2, 9)
     ]
     inputs = {"ids": torch.tensor([[1]]), "max_new_tokens": 2, "model.training": True}
     yield inputs | {"asked": "training, and gradients, after each column"}, str(states)

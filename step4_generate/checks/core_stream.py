@@ -46,8 +46,9 @@ def stream_text(m: Any, rng: Any) -> Any:
     yield "each token is said as soon as it is there", told(m, ["Once", " upon", " a", " time", "."])
     yield "no ids: no text", told(m, [])
     euro = "a €".encode()
-    yield "a character of three tokens comes whole, with its last", told(
-        m, [euro[:3], euro[3:4], euro[4:], "!"]
+    yield (
+        "a character of three tokens comes whole, with its last",
+        told(m, [euro[:3], euro[3:4], euro[4:], "!"]),
     )
     yield "four bytes, one by one, between others", told(m, pieces("x😀é.", rng, 1))
     broken = [b"a", b"\xe2\x82", b"b", b"\xff", b"c", b"\xc3", b"\xa9"]
@@ -55,32 +56,39 @@ def stream_text(m: Any, rng: Any) -> Any:
     yield "what is incomplete when the ids end is U+FFFD, too", told(m, [b"ab", b"\xf0\x9f"])
     yield from with_stops(m, rng)
     yield from in_doubt(m, rng)
-    yield "no piece is empty", [
-        list(m.stream_text(iter([0, 1, 2, 3]), [b"\xe2", b"\x82\xac", b"", b"<"], [END])),
-        list(m.stream_text(iter([0, 1]), [END.encode(), b"a"], [END])),
-    ]
+    yield (
+        "no piece is empty",
+        [
+            list(m.stream_text(iter([0, 1, 2, 3]), [b"\xe2", b"\x82\xac", b"", b"<"], [END])),
+            list(m.stream_text(iter([0, 1]), [END.encode(), b"a"], [END])),
+        ],
+    )
     yield "tokens may come more than once", list(m.stream_text([1, 0, 1, 0, 0], [b"la", b"o"], ["lalala"]))
     yield "an empty stop string is refused", refusal(lambda: list(m.stream_text([0], [b"a"], ["b", ""])))
 
 
 def with_stops(m: Any, rng: Any) -> Any:
     """Yield what becomes of stop strings that come."""
-    yield "a stop string that is one token ends the text, and no more ids are taken", told(
-        m, ["It was", " there.", END, " And", " so"], END
+    yield (
+        "a stop string that is one token ends the text, and no more ids are taken",
+        told(m, ["It was", " there.", END, " And", " so"], END),
     )
-    yield "text before it in the same token is said, text after it is not", told(
-        m, ["It was", " there.<|end|> And", " so"], END
+    yield (
+        "text before it in the same token is said, text after it is not",
+        told(m, ["It was", " there.<|end|> And", " so"], END),
     )
     yield "a stop string at the very beginning: nothing is said", told(m, [END, "a"], END)
-    yield "a stop string that is spread over tokens: nothing of it is said", told(
-        m, ["It was.", "<", "|en", "d", "|", ">", " And"], END
+    yield (
+        "a stop string that is spread over tokens: nothing of it is said",
+        told(m, ["It was.", "<", "|en", "d", "|", ">", " And"], END),
     )
     yield "one that begins and ends inside of tokens", told(m, ["It was.<|", "end|> A", "nd"], END)
     yield "cut anywhere", [told(m, pieces("Ada had a bike.<|end|>Ben had", rng), END) for _ in range(4)]
     yield "a stop string of characters that are spread, too", told(m, pieces("ça va ⏹️ oui", rng, 2), "⏹️")
-    yield "several: the one that comes first", [
-        told(m, pieces("no. yes! stop", rng, 2), *stops) for stops in (("stop", "!"), ("!", "stop"))
-    ]
+    yield (
+        "several: the one that comes first",
+        [told(m, pieces("no. yes! stop", rng, 2), *stops) for stops in (("stop", "!"), ("!", "stop"))],
+    )
     yield "several in one token, in another order than they are named", told(m, ["a", "b! c. d"], ".", "!")
     yield "the first of two equal ones", told(m, ["a. b. c", "d"], ".")
     yield "without stop strings, none stops", told(m, ["a", END, "b"])
@@ -88,23 +96,30 @@ def with_stops(m: Any, rng: Any) -> Any:
 
 def in_doubt(m: Any, rng: Any) -> Any:
     """Yield what is held back, and when it is said after all."""
-    yield "what may become a stop string is held back, and said as soon as it cannot", told(
-        m, ["a <", "|", "en", "ter|", "> b"], END
+    yield (
+        "what may become a stop string is held back, and said as soon as it cannot",
+        told(m, ["a <", "|", "en", "ter|", "> b"], END),
     )
-    yield "all else is said at once, however long the stop string is", told(
-        m, ["a", "b", "cd", "x" * 9], "<|a very long end|>"
+    yield (
+        "all else is said at once, however long the stop string is",
+        told(m, ["a", "b", "cd", "x" * 9], "<|a very long end|>"),
     )
     yield "what is held when the ids end is said: it was no stop string", told(m, ["a", "b<|", "end"], END)
-    yield "a false start inside of the right one: aaab is a, then aab", [
-        told(m, ["a", "a", "a", "b", "c"], "aab"),
-        told(m, pieces("abababac", rng, 2), "ababac"),
-    ]
-    yield "of several beginnings the longest is held", told(m, ["x", "a", "ab", "a", "c"], "aba!", "abac")
-    yield "the end of the text so far is in doubt for one, and not for the other", told(
-        m, ["1.", "\n", "2.", "\n\n", "3."], "\n\n", "3"
+    yield (
+        "a false start inside of the right one: aaab is a, then aab",
+        [
+            told(m, ["a", "a", "a", "b", "c"], "aab"),
+            told(m, pieces("abababac", rng, 2), "ababac"),
+        ],
     )
-    yield "bytes that never become a character are held apart from a stop string", told(
-        m, [b"a<", b"|e\xe2", b"\x82", b"nd|>"], END
+    yield "of several beginnings the longest is held", told(m, ["x", "a", "ab", "a", "c"], "aba!", "abac")
+    yield (
+        "the end of the text so far is in doubt for one, and not for the other",
+        told(m, ["1.", "\n", "2.", "\n\n", "3."], "\n\n", "3"),
+    )
+    yield (
+        "bytes that never become a character are held apart from a stop string",
+        told(m, [b"a<", b"|e\xe2", b"\x82", b"nd|>"], END),
     )
 
 

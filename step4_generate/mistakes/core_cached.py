@@ -24,7 +24,13 @@ def read_next(model: Any, ids: Tensor, window: int) -> tuple[Any, Tensor]:
 
 
 def columns(
-    model: Any, ids: Tensor, count: int, window: int, choose: Choose, then: Next = read_next, first: Any = None
+    model: Any,
+    ids: Tensor,
+    count: int,
+    window: int,
+    choose: Choose,
+    then: Next = read_next,
+    first: Any = None,
 ) -> Iterator[Tensor]:
     """Yield columns; `then` says what is read after each."""
     cache = model.new_cache()

@@ -104,7 +104,9 @@ def least_probable(model: Any, ids: Tensor, max_new_tokens: int, window: int) ->
 @mistake("4.1")
 def first_row_for_all(model: Any, ids: Tensor, max_new_tokens: int, window: int) -> Tensor:
     """Your tokens are those of the first row, for every row of the batch. Each row is a text of its own."""
-    return grown(model, ids, max_new_tokens, window, choose=lambda logits: last(logits)[:1].expand(len(logits)))
+    return grown(
+        model, ids, max_new_tokens, window, choose=lambda logits: last(logits)[:1].expand(len(logits))
+    )
 
 
 @mistake("4.1")
