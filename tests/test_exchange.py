@@ -25,6 +25,7 @@ from step2_model.exchange import compare, export, load
 from step2_model.exchange.configs import read_config
 from step2_model.exchange.greedy import continued
 from step2_model.exchange.hub import folder_of
+from step2_model.exchange.models import new_model, trained_model
 from step2_model.model_solution import GPTConfig, ModelArgs, ModelConfigs, YarnScaling
 from step2_model.parity import families, measuring
 
@@ -334,9 +335,8 @@ def course(module: str, *arguments: str, status: int = 0) -> str:
     return done.stdout if status == 0 else done.stderr
 
 
-def test_export_and_load_in_a_shell(tmp_path: Path) -> None:
-    told = course("export_command", str(tmp_path / "out"), "--preset", "tiny", "--solution")
-    assert "opens in transformers as DeepseekV3ForCausalLM" in told
+def test_what_was_exported_is_loaded_in_a_shell(tmp_path: Path) -> None:
+    export(new_model("tiny", seed=0, solution=True), tmp_path / "out")
     told = course(
         "load_command",
         str(tmp_path / "out"),
@@ -363,7 +363,7 @@ def test_a_run_of_ours_is_exported_with_its_weights(tmp_path: Path) -> None:
     run.mkdir()
     (run / "config.json").write_text(json.dumps(dataclasses.asdict(model.config)), encoding="utf-8")
     save_file({k: v.contiguous() for k, v in model.state_dict().items()}, run / "model.safetensors")
-    course("export_command", str(tmp_path / "out"), "--run", str(run), "--solution")
+    export(trained_model(run, solution=True), tmp_path / "out")
     assert equal_states(load(tmp_path / "out")[0], model)
 
 
@@ -372,8 +372,6 @@ def test_a_run_of_ours_is_exported_with_its_weights(tmp_path: Path) -> None:
     [
         ("load_command", ["/not/there"], "must be a folder or a name such as gpt2", 1),
         ("load_command", [], "the following arguments are required: name", 2),
-        ("export_command", ["out", "--run", "/not/there", "--solution"], "must hold config.json", 1),
-        ("export_command", ["out"], "one of the arguments --run --preset is required", 2),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence(

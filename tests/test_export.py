@@ -133,6 +133,7 @@ def test_what_differs_is_said_and_is_no_success(
     monkeypatch.setattr(side, "beside", spoiled)
     found, _ = told(capsys, run, tmp_path / "out", status=1)
     assert "layers.1.mlp.gate_proj is the first part that differs" in found
+    assert "writes ANOTHER text" in found
     monkeypatch.setattr(side, "beside", lambda opened, folder: other_ids(beside(opened, folder)))
     found, _ = told(capsys, run, tmp_path / "out", status=1)
     assert "transformers reads OTHER ids" in found

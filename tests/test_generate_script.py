@@ -6,15 +6,19 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from coursekit.registry import COURSE_ROOT
+from coursekit.loading import load
+from coursekit.registry import COURSE_ROOT, find_step
+from coursekit.source import exercise_text, stub_text
 from step2_model.exchange import export
 from step3_pretrain.run import load_run
+from step3_pretrain.trainer import chain as chains
 from step4_generate import generate as script
 from step4_generate import model_solution as solution
 from step4_generate.talk.completion import Completion
@@ -105,12 +109,17 @@ def test_the_text_ends_where_the_model_ends_it(run: Path) -> None:
     assert completion.writer.written.ids == ids[: ids.index(end)]
 
 
-def test_nothing_of_a_stop_string_is_shown(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_of_a_stop_string_is_shown(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     whole = greedy_text(run, "One day", 12)
     stop = whole[4:7]
     greedy = ("--prompt", "One day", "--temperature", 0, "--max-new-tokens", 12)
     found, _ = written(capsys, run, *greedy, "--stop", "never there", "--stop", stop)
     assert found == f"One day{whole[: whole.index(stop)]}\n"
+    out = tmp_path / "out.jsonl"
+    written(capsys, run, *greedy, "--stop", stop, "--output", out)
+    assert json.loads(out.read_text(encoding="utf-8"))["ended"] == "stop string"
 
 
 @pytest.mark.parametrize(
@@ -337,3 +346,72 @@ def test_lines_join_into_one_text_until_it_is_reset(run: Path) -> None:
     shown = next(pieces)
     pieces.close()
     assert completion.text == f"One day{first} and{shown}", "what was shown before Ctrl-C stays"
+
+
+def learners(folder: Path, monkeypatch: pytest.MonkeyPatch, text_of: Callable[[Any, str], str]) -> None:
+    """Let the chain load learner's files with these texts; files of one folder import each other."""
+
+    def file(step_name: str, trio: str) -> Any:
+        step = find_step(step_name)
+        own = folder / step.folder
+        own.mkdir(exist_ok=True)
+        for each in ("model", "further"):
+            (own / f"{each}_exercise.py").write_text(text_of(step, each), encoding="utf-8")
+        return load(own / f"{trio}_exercise.py", step, trio, stand_in=False)
+
+    monkeypatch.setattr(chains, "_learners", file)
+
+
+def solved(step: Any, trio: str) -> str:
+    return exercise_text(step.trio_files(trio)[1].read_text(encoding="utf-8"), step, trio)
+
+
+def stub(step: Any, trio: str) -> str:
+    return stub_text(step.trio_files(trio)[1].read_text(encoding="utf-8"), step, trio)
+
+
+def test_the_learners_own_functions_write_a_run_of_the_reference(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def loud(step: Any, trio: str) -> str:
+        return solved(step, trio).replace("            yield said\n", "            yield said.upper()\n")
+
+    learners(tmp_path, monkeypatch, loud)
+    asked = [str(run), "--prompt", "One day", "--temperature", "0", "--max-new-tokens", "12"]
+    assert script.main(asked) == 0
+    found, said = capsys.readouterr()
+    assert "by the reference, its text by your files as they are saved" in said
+    assert found == f"One day{greedy_text(run, 'One day', 12).upper()}\n"
+    assert script.main([*asked, "--solution"]) == 0
+    assert capsys.readouterr().out == f"One day{greedy_text(run, 'One day', 12)}\n"
+
+
+def test_an_unfinished_exercise_ends_it_in_its_own_sentence_and_only_if_it_is_needed(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def core_alone(step: Any, trio: str) -> str:
+        return solved(step, trio) if trio == "model" else stub(step, trio)
+
+    learners(tmp_path, monkeypatch, core_alone)
+    asked = [str(run), "--prompt", "One day", "--max-new-tokens", "3"]
+    assert script.main(asked) == 0
+    capsys.readouterr()
+    assert script.main([*asked, "--min-p", "0.1"]) == 1
+    assert capsys.readouterr().err.splitlines()[-1].startswith("exercise 4.7 is not written yet")
+    learners(tmp_path, monkeypatch, stub)
+    assert script.main(asked) == 1
+    assert capsys.readouterr().err.splitlines()[-1].startswith("exercise 4.5 is not written yet")
+
+
+def test_what_the_learners_code_raises_is_told_with_its_line(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(step: Any, trio: str) -> str:
+        return solved(step, trio).replace("    cache, new = model.new_cache()", "    cache, new = 1 / 0")
+
+    learners(tmp_path, monkeypatch, broken)
+    assert script.main([str(run), "--prompt", "One day"]) == 1
+    said = capsys.readouterr().err
+    assert "model_exercise.py stopped with ZeroDivisionError" in said
+    assert said.strip().endswith("Next: course check step4_generate")
+    assert "talk/writer.py" not in said

@@ -93,7 +93,7 @@ def test_a_run_leaves_all_that_others_need(corpus: str, cache: Path, tmp_path: P
 
 
 def test_a_loaded_run_is_the_trained_model_and_exports(corpus: str, cache: Path, tmp_path: Path) -> None:
-    from step2_model.exchange.export_command import trained_model
+    from step2_model.exchange.models import trained_model
 
     trainer = new_run(toy(corpus, steps=2), tmp_path / "run", View(quiet=True), cache)
     trainer.train()

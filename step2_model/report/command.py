@@ -11,7 +11,7 @@ from typing import Any
 from coursekit.loading import CannotLoad
 from coursekit.registry import COURSE_ROOT
 from step1_tokenizer.published import NotThere
-from step2_model.exchange.export_command import PRESETS, new_model, trained_model
+from step2_model.exchange.models import PRESETS, new_model, trained_model
 from step2_model.exchange.parts import CannotDo
 from step2_model.report.saving import save_report
 from step2_model.report.validation import validate_model
@@ -50,8 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def opened(chosen: argparse.Namespace) -> Any:
     """Return the model that is named: a run's, or a new one of a preset."""
     if chosen.model in PRESETS:
-        chosen.preset = chosen.model
-        return new_model(chosen)
+        return new_model(chosen.model, chosen.seed, chosen.solution)
     if not (Path(chosen.model) / "config.json").is_file():
         raise CannotDo(
             f"there must be a run's folder with config.json, or a preset of {', '.join(PRESETS)}, "

@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from step2_model.exchange.export_command import PRESETS
+from step2_model.exchange.models import PRESETS
 from step3_pretrain.trainer.chain import Chain
 from step4_generate.exporting.folder import exported
 from step4_generate.talk.arguments import finished, model_of
