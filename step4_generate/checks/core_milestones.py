@@ -1,5 +1,5 @@
-"""Probes of the whole: it writes what `transformers` writes (4.equal), and the chain of all four steps answers
-(4.answers).
+"""Probes of the whole: it writes what `transformers` writes (4.equal), and the chain of all four steps
+answers (4.answers).
 """
 
 from __future__ import annotations
@@ -70,9 +70,9 @@ def equals_transformers(m: Any, rng: Any) -> Any:
 
 
 def is_alike(found: Any, given: Any) -> bool:
-    """Accept tokens that equal the trusted ones for two of three seeds, so that rounding at the edge of a draw
-    may spoil one. Code that draws otherwise than torch.multinomial, which the first of `found` shows, is
-    judged by its laws instead.
+    """Accept tokens that equal the trusted ones for two of three seeds, so that rounding at the edge of a
+    draw may spoil one. Code that draws otherwise than torch.multinomial, which the first of `found` shows,
+    is judged by its laws instead.
     """
     own, *texts = (array.data for array in found)
     theirs, *wanted = (array.data for array in given)

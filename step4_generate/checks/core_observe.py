@@ -35,10 +35,10 @@ class Past:
 class Summing(nn.Module):
     """A model without arithmetic to get wrong: row s mod M of a table answers for a text whose sum is s.
 
-    The sum is that of (position + 1) · (id + 1), so that every token counts, and where it stands: a token that
-    is missing, doubled or moved leads to another row. In training each answer is that of the next token over.
-    It reads at most `limit` positions. `lengths` holds how many each call brought, `modes` whether it trained
-    and whether gradients were tracked.
+    The sum is that of (position + 1) · (id + 1), so that every token counts, and where it stands: a token
+    that is missing, doubled or moved leads to another row. In training each answer is that of the next
+    token over. It reads at most `limit` positions. `lengths` holds how many each call brought, `modes`
+    whether it trained and whether gradients were tracked.
     """
 
     def __init__(self, table: Tensor, limit: int) -> None:

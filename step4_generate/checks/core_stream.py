@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 from coursekit.probe import cases, check
@@ -35,7 +36,7 @@ def pieces(text: str, rng: Any, longest: int = 3) -> list[bytes]:
     data, cut = text.encode(), [0]
     while cut[-1] < len(data):
         cut.append(min(len(data), cut[-1] + rng.integer(1, longest + 1)))
-    return [data[i:j] for i, j in zip(cut, cut[1:])]
+    return [data[i:j] for i, j in pairwise(cut)]
 
 
 END = "<|end|>"

@@ -77,8 +77,8 @@ def whole_text_into_the_cache(
 def one_token_twice(
     model: Any, ids: Tensor, max_new_tokens: int, window: int, choose: Choose = greedy
 ) -> Iterator[Tensor]:
-    """Your cache is off by one: the model reads the last two tokens in each step, of which the cache holds the
-    first already.
+    """Your cache is off by one: the model reads the last two tokens in each step, of which the cache holds
+    the first already.
     """
 
     def then(model: Any, ids: Tensor, window: int) -> tuple[Any, Tensor]:
@@ -164,8 +164,8 @@ def cache_kept_too_long(
 def window_into_the_full_cache(
     model: Any, ids: Tensor, max_new_tokens: int, window: int, choose: Choose = greedy
 ) -> Iterator[Tensor]:
-    """Your cache is not emptied when the text has outgrown the window: the last `window` tokens are read behind
-    those that it still holds.
+    """Your cache is not emptied when the text has outgrown the window: the last `window` tokens are read
+    behind those that it still holds.
     """
 
     def then(model: Any, ids: Tensor, window: int) -> tuple[Any, Tensor]:
@@ -218,8 +218,8 @@ def window_at_the_wrong_end(
 def half_the_window_forgotten(
     model: Any, ids: Tensor, max_new_tokens: int, window: int, choose: Choose = greedy
 ) -> Iterator[Tensor]:
-    """Your model goes on with half the window when it is full, in a new cache. That saves work, but the text is
-    no longer that of `generate`: what the model could still read is forgotten.
+    """Your model goes on with half the window when it is full, in a new cache. That saves work, but the
+    text is no longer that of `generate`: what the model could still read is forgotten.
     """
     cache: Any = model.new_cache()
     new, length = ids[:, -window:], min(ids.shape[1], window)

@@ -112,8 +112,8 @@ def as_columns_of_a_matrix(
 def in_training_mode(
     model: Any, ids: Tensor, max_new_tokens: int, window: int, choose: Choose = greedy
 ) -> Iterator[Tensor]:
-    """Your model reads in the mode in which it comes. In training, dropout takes parts of it out, and what the
-    cache holds was computed without them.
+    """Your model reads in the mode in which it comes. In training, dropout takes parts of it out, and what
+    the cache holds was computed without them.
     """
     cache: Any = model.new_cache()
     new = ids[:, -window:]

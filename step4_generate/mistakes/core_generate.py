@@ -80,8 +80,8 @@ def newest_token_left_out(model: Any, ids: Tensor, max_new_tokens: int, window: 
 
 @mistake("4.1")
 def prompt_again_and_again(model: Any, ids: Tensor, max_new_tokens: int, window: int) -> Tensor:
-    """Your model reads the prompt in every step, and never what it has said: the text does not grow for it, so
-    that it says the same token again and again.
+    """Your model reads the prompt in every step, and never what it has said: the text does not grow for it,
+    so that it says the same token again and again.
     """
     length = ids.shape[1]
     return grown(model, ids, max_new_tokens, window, see=lambda ids, window: ids[:, :length][:, -window:])
@@ -129,8 +129,8 @@ def only_what_is_new(model: Any, ids: Tensor, max_new_tokens: int, window: int) 
 
 @mistake("4.1")
 def beginning_lost(model: Any, ids: Tensor, max_new_tokens: int, window: int) -> Tensor:
-    """Your text loses its beginning once it is longer than the window. The window is what the model reads; the
-    text keeps all its tokens.
+    """Your text loses its beginning once it is longer than the window. The window is what the model reads;
+    the text keeps all its tokens.
     """
     for _ in range(max_new_tokens):
         ids = ids[:, -window:]
@@ -162,8 +162,8 @@ def up_to_a_length(model: Any, ids: Tensor, max_new_tokens: int, window: int) ->
 
 @mistake("4.1")
 def in_training_mode(model: Any, ids: Tensor, max_new_tokens: int, window: int) -> Tensor:
-    """Your model reads in the mode in which it comes. In training, dropout takes parts of it out at every step:
-    the text is worse than it could be, and another each time.
+    """Your model reads in the mode in which it comes. In training, dropout takes parts of it out at every
+    step: the text is worse than it could be, and another each time.
     """
     with torch.no_grad():
         for _ in range(max_new_tokens):

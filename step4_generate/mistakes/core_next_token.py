@@ -55,8 +55,8 @@ def temperature_last(logits: Tensor, args: SamplingArgs, generator: Generator = 
 
 @mistake("4.4b")
 def top_p_first(logits: Tensor, args: SamplingArgs, generator: Generator = None) -> Tensor:
-    """Your top-p comes before top-k: it looks at the law with all tokens in it. It should look at what top-k has
-    left, whose probabilities are higher.
+    """Your top-p comes before top-k: it looks at the law with all tokens in it. It should look at what
+    top-k has left, whose probabilities are higher.
     """
     return drawn(logits, args, generator, heat, top_p, top_k)
 
@@ -138,7 +138,9 @@ def zero_refused(logits: Tensor, args: SamplingArgs, generator: Generator = None
 
 @mistake("4.4b")
 def always_greedy(logits: Tensor, args: SamplingArgs, generator: Generator = None) -> Tensor:
-    """Your draw always gives the most probable token. The cuts decide what may be drawn; the draw is chance."""
+    """Your draw always gives the most probable token. The cuts decide what may be drawn; the draw is
+    chance.
+    """
     return greedy(top_p(top_k(logits, args), args))
 
 

@@ -98,8 +98,8 @@ def one_logarithm() -> Both:
 
 @mistake("4.2")
 def same_for_all_rows() -> Both:
-    """Your draw uses one random number for the whole batch. Rows with the same logits then always get the same
-    token: a batch of answers to one question would be one answer.
+    """Your draw uses one random number for the whole batch. Rows with the same logits then always get the
+    same token: a batch of answers to one question would be one answer.
     """
 
     def draw(logits: Tensor, T: float, generator: torch.Generator | None) -> Tensor:
@@ -191,8 +191,8 @@ def kept_as_a_column() -> Both:
 
 @mistake("4.2")
 def zero_refused() -> Both:
-    """Your `sample` refuses a temperature of 0. It is what ever smaller ones come to: the most probable token,
-    without a division.
+    """Your `sample` refuses a temperature of 0. It is what ever smaller ones come to: the most probable
+    token, without a division.
     """
 
     def sample(logits: Tensor, temperature: float = 1.0, generator: torch.Generator | None = None) -> Tensor:

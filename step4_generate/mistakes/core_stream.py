@@ -94,8 +94,8 @@ def left_out(ids: Iterable[int], vocab: Sequence[bytes], stops: Sequence[str] = 
 def rest_of_bytes_lost(
     ids: Iterable[int], vocab: Sequence[bytes], stops: Sequence[str] = ()
 ) -> Iterator[str]:
-    """Your decoder is never told that the ids have ended. Bytes of a character that was not completed are lost
-    without a trace: decode(b"", final=True) gives them as U+FFFD.
+    """Your decoder is never told that the ids have ended. Bytes of a character that was not completed are
+    lost without a trace: decode(b"", final=True) gives them as U+FFFD.
     """
 
     def decoded(ids: Iterable[int], vocab: Sequence[bytes]) -> Iterator[str]:

@@ -17,16 +17,16 @@ def never_stops(ids: Iterable[int], vocab: Sequence[bytes], stops: Sequence[str]
 
 @mistake("4.6")
 def within_one_token(ids: Iterable[int], vocab: Sequence[bytes], stops: Sequence[str] = ()) -> Iterator[str]:
-    """Your code looks for a stop string in each piece of text by itself. One that is spread over tokens is never
-    found.
+    """Your code looks for a stop string in each piece of text by itself. One that is spread over tokens is
+    never found.
     """
     return streamed(ids, vocab, stops, keep=lambda held, stops: 0)
 
 
 @mistake("4.6")
 def beginning_said(ids: Iterable[int], vocab: Sequence[bytes], stops: Sequence[str] = ()) -> Iterator[str]:
-    """Your text shows the beginning of a stop string, before the rest of it arrives. What has been shown cannot
-    be taken back: hold back whatever may become one.
+    """Your text shows the beginning of a stop string, before the rest of it arrives. What has been shown
+    cannot be taken back: hold back whatever may become one.
     """
     refuse(stops)
     said = ""
@@ -49,9 +49,7 @@ def stop_said(ids: Iterable[int], vocab: Sequence[bytes], stops: Sequence[str] =
 
 
 @mistake("4.6")
-def rest_of_the_token_said(
-    ids: Iterable[int], vocab: Sequence[bytes], stops: Sequence[str] = ()
-) -> Iterator[str]:
+def rest_said(ids: Iterable[int], vocab: Sequence[bytes], stops: Sequence[str] = ()) -> Iterator[str]:
     """Your text shows what follows the stop string in its token. Tokens do not end where stop strings do:
     nothing after it is shown.
     """
@@ -60,14 +58,16 @@ def rest_of_the_token_said(
 
 @mistake("4.6")
 def before_it_lost(ids: Iterable[int], vocab: Sequence[bytes], stops: Sequence[str] = ()) -> Iterator[str]:
-    """Your text loses what stands before the stop string in the same piece: the loop ends without saying it."""
+    """Your text loses what stands before the stop string in the same piece: the loop ends without saying
+    it.
+    """
     return streamed(ids, vocab, stops, shown=lambda held, found: "")
 
 
 @mistake("4.6")
 def only_at_the_end(ids: Iterable[int], vocab: Sequence[bytes], stops: Sequence[str] = ()) -> Iterator[str]:
-    """Your code finds a stop string only if the text so far ends with it. Where its last token brings more text,
-    it is missed.
+    """Your code finds a stop string only if the text so far ends with it. Where its last token brings more
+    text, it is missed.
     """
 
     def find(held: str, stops: Sequence[str]) -> tuple[int, int] | None:
@@ -121,9 +121,7 @@ def always_held_back(ids: Iterable[int], vocab: Sequence[bytes], stops: Sequence
 
 
 @mistake("4.6")
-def held_until_decided_by_a_character(
-    ids: Iterable[int], vocab: Sequence[bytes], stops: Sequence[str] = ()
-) -> Iterator[str]:
+def held_too_long(ids: Iterable[int], vocab: Sequence[bytes], stops: Sequence[str] = ()) -> Iterator[str]:
     """Your text is held back from the first character with which a stop string begins, and only said when the
     ids end. It can be said as soon as what follows is another.
     """

@@ -51,14 +51,16 @@ def both(temper: Temper = apply_temperature) -> Both:
 
 @mistake("4.2")
 def multiplied() -> Both:
-    """Your logits are multiplied by the temperature. Then a high one sharpens what it should flatten: divide."""
+    """Your logits are multiplied by the temperature. Then a high one sharpens what it should flatten:
+    divide.
+    """
     return both(lambda logits, T: shifted(logits) * held(T))
 
 
 @mistake("4.2")
 def probabilities_divided() -> Both:
-    """Your temperature divides probabilities, or their softmax is taken again. It belongs to the logits: their
-    differences are what it scales.
+    """Your temperature divides probabilities, or their softmax is taken again. It belongs to the logits:
+    their differences are what it scales.
     """
     return both(lambda logits, T: logits.float().softmax(dim=-1) / held(T))
 
@@ -98,8 +100,8 @@ def not_held_below() -> Both:
 
 @mistake("4.2")
 def not_held_above() -> Both:
-    """Your division makes NaN of tokens that were cut off, at an infinite temperature: -inf / inf has no value.
-    Hold it at 1e30 or below, where all others are equal already.
+    """Your division makes NaN of tokens that were cut off, at an infinite temperature: -inf / inf has no
+    value. Hold it at 1e30 or below, where all others are equal already.
     """
     return both(lambda logits, T: shifted(logits) / max(T, 1e-30))
 
@@ -139,8 +141,8 @@ def in_half_precision() -> Both:
 
 @mistake("4.2")
 def in_place() -> Both:
-    """Your function writes into the logits that were passed. Whoever wants to draw from them again, at another
-    temperature, finds other logits.
+    """Your function writes into the logits that were passed. Whoever wants to draw from them again, at
+    another temperature, finds other logits.
     """
 
     def temper(logits: Tensor, T: float) -> Tensor:

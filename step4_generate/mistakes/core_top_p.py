@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from coursekit.probe import mistake, variant
+from coursekit.probe import mistake
 
 INF = float("inf")
 Needless = Callable[[Tensor, Tensor, float], Tensor]
