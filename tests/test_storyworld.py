@@ -122,9 +122,10 @@ def drawn_against(shares: dict[str, float], num_drawn: int = 20_000) -> tuple[fl
 def test_the_probability_of_a_story_is_the_product_of_its_choices() -> None:
     text = (
         "One day, Ada wanted a red bike. But Ben had hidden the red bike near the barn. So Ada went to the"
-        " barn with Anton. On the way, Anton found a flute. The flute was pink. Then Anton gave the flute to Emma."
-        " There, the barn was dark, so Ada got a lamp. Now Ada had the red bike. Ada was glad. At night, Ben"
-        " put the red bike near the cave. <|user|> Who found the flute? <|assistant|> Anton.<|end|>\n"
+        " barn with Anton. On the way, Anton found a flute. The flute was pink. Then Anton gave the flute"
+        " to Emma. There, the barn was dark, so Ada got a lamp. Now Ada had the red bike. Ada was glad. At"
+        " night, Ben put the red bike near the cave. <|user|> Who found the flute?"
+        " <|assistant|> Anton.<|end|>\n"
     )
     # Thirty names are dealt out to six roles, 24 things to four.
     chances = [8 / 9 / 6, 1 / 5, 1 / 8, 1 / 6, 7 / 10, 1 / 5, 1 / 9, 1 / 20]
