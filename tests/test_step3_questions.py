@@ -60,12 +60,12 @@ def test_the_numbers_of_a_prompt_are_those_that_are_computed_with(name: str) -> 
     assert [float(number.replace(",", "")) for number in found] == GIVEN[name]
 
 
-def test_a_name_is_drawn_among_twenty_and_costs_the_law_ln_20() -> None:
+def test_a_name_is_drawn_among_five_and_costs_the_law_ln_5() -> None:
     text = next(text for text in storyworld.stories(0) if not text.startswith(storyworld.USER))
     name = next(span for span in storyworld.read(text).spans if span.name == "person")
-    assert -name.log_prob == pytest.approx(math.log(20))
-    assert right("floor").text.startswith("By ln 20,")
-    assert f"about {math.log(20):.0f} nats" in right("floor").response
+    assert -name.log_prob == pytest.approx(math.log(5))
+    assert right("floor").text.startswith("By ln 5,")
+    assert f"{math.log(5):.1f} nats" in right("floor").response
 
 
 def test_the_first_loss_is_ln_512(lesson: small.Lesson) -> None:

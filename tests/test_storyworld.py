@@ -41,7 +41,6 @@ def small_world(num_questions: int = 0) -> World:
         names=("Ada", "Ben", "Cleo"),
         colors=("red",),
         things=("bike", "pie"),
-        wheres=("near",),
         places={"dark": ("barn", "cave")},
         tools={"dark": "lamp"},
         damages={"wet": ("dried", "towel")},
@@ -123,17 +122,18 @@ def drawn_against(shares: dict[str, float], num_drawn: int = 20_000) -> tuple[fl
 def test_the_probability_of_a_story_is_the_product_of_its_choices() -> None:
     text = (
         "One day, Ada wanted a red bike. But Ben had hidden the red bike near the barn. So Ada went to the"
-        " barn with Carl. On the way, Carl found a flute behind the hill. Then Carl gave the flute to Emma."
-        " There, the barn was dark, so Ada got a lamp. Now Ada had the red bike. Ada was glad. At night, Ben"
-        " put the red bike outside the cave. <|user|> Who found the flute? <|assistant|> Carl.<|end|>\n"
+        " barn with Anton. On the way, Anton found a flute. The flute was pink. Then Anton gave the flute"
+        " to Emma. There, the barn was dark, so Ada got a lamp. Now Ada had the red bike. Ada was glad. At"
+        " night, Ben put the red bike near the cave. <|user|> Who found the flute?"
+        " <|assistant|> Anton.<|end|>\n"
     )
-    # Thirty names are dealt out to five roles, 24 things to three.
-    chances = [8 / 9 / 6, 1 / 6, 1 / 8, 1 / 8, 7 / 10, 1 / 6, 1 / 9, 1 / 4, 1 / 20]
-    chances += [7 / 10, 1 / 2, 1 / 6, 3 / 5, 1 / 2, 1 / 2, 1 / 8, 1 / 4, 1 / 20]
-    chances += [1 / 2, 1 / 2, 2 / 7, 1 / 6, 1 / 2, 3 / 4, 1 / 2, 1 / 4, 6 / 10, 1 / 3, 1 / 4, 1 / 20]
-    # Twelve can be asked: what was wanted, by whom, its color, who had hidden it, where she went, with whom,
-    # who found the flute, where it was, who has it, who got a lamp, who put the bike away, and where.
-    chances += [1 / 4, 1 / 12, 1 / 2]
+    # Thirty names are dealt out to six roles, 24 things to four.
+    chances = [8 / 9 / 6, 1 / 5, 1 / 8, 1 / 6, 7 / 10, 1 / 5, 1 / 9, 1 / 20]
+    chances += [7 / 10, 1 / 2, 1 / 5, 4 / 5, 1 / 2, 1 / 2, 1 / 6, 1 / 8]
+    chances += [3 / 5, 1 / 2, 2 / 7, 1 / 5, 2 / 5, 1 / 2, 3 / 4, 1 / 2, 1 / 4, 6 / 10, 1 / 3, 1 / 20]
+    # Twelve can be asked: what was wanted, by whom, its color, who had it first, where it was, who went with
+    # Ada, who found the flute, its color, who has it, who got a lamp, who put the bike away, and where.
+    chances += [1 / 4, 1 / 12, 2 / 5]
     assert log_prob(text) == pytest.approx(math.fsum(map(math.log, chances)), abs=1e-9)
 
 
@@ -219,10 +219,10 @@ def test_every_story_fits_the_smallest_context_with_a_small_tokenizer() -> None:
 
 
 def broken_worlds() -> Iterator[tuple[dict[str, object], str]]:
-    yield {"names": ("Ada", "Ben")}, "names must be at least 5 for 2 events, got 2"
+    yield {"names": ("Ada", "Ben")}, "names must be at least 6 for 3 events, got 2"
     yield {"colors": ("dark red",)}, "a word must be ASCII letters, got 'dark red'"
-    yield {"places": {"dark": ()}}, "places must be at least 1 for 2 events, got 0"
-    yield {"things": ("pie",)}, "things must be at least 3 for 2 events, got 1"
+    yield {"places": {"dark": ()}}, "places must be at least 1 for 3 events, got 0"
+    yield {"things": ("pie",)}, "things must be at least 4 for 3 events, got 1"
 
 
 @pytest.mark.parametrize(("changes", "message"), list(broken_worlds()))

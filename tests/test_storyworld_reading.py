@@ -26,8 +26,8 @@ from coursekit.corpora.storyworld import (
 TOLD = (
     "One day, Ada wanted a red bike. But Ben had hidden the red bike near the barn. So Ada went to the barn"
     " with Carl. There, the barn was dark, so Ada got a lamp. Now Ada had the red bike. Ada was glad. At"
-    " night, Ben put the red bike behind the cave. <|user|> Where is the bike? <|assistant|> It is"
-    " behind the cave.<|end|>\n"
+    " night, Ben put the red bike near the cave. <|user|> Where is the bike? <|assistant|> Near"
+    " the cave.<|end|>\n"
 )
 
 
@@ -42,7 +42,7 @@ def test_a_story_is_covered_by_its_spans() -> None:
         kind: [span.said for span in reading.spans if span.kind == kind] for kind in ("choice", "recall")
     }
     assert " ".join(said.strip() for said in kinds["recall"]) == (
-        "red bike Ada barn barn Ada red bike Ada red bike behind the cave"
+        "red bike Ada barn barn Ada red bike Ada red bike cave"
     )
     assert kinds["choice"][:5] == ["One day", " Ada", " red", " bike", " But"]
 
@@ -51,10 +51,10 @@ def test_an_answer_says_what_was_asked_and_what_is_right() -> None:
     (answer,) = read(TOLD).answers
     assert (answer.question, answer.said, answer.right) == (
         "Where is the bike?",
-        "behind the cave",
-        "behind the cave",
+        "cave",
+        "cave",
     )
-    assert TOLD[answer.span.start : answer.span.end] == " behind the cave"
+    assert TOLD[answer.span.start : answer.span.end] == " cave"
     assert read(TOLD).is_right is True
     assert read(TOLD[: TOLD.index(" " + USER)] + "\n").is_right is None
 
@@ -63,7 +63,7 @@ def test_a_recalled_fact_knows_how_far_back_it_was_said() -> None:
     distances = [(span.said, distance) for span, distance in read(TOLD).recalls()]
     assert distances[0] == (" red", len("red bike. But Ben had hidden the"))
     assert distances[3] == (" barn", len("barn. So Ada went to the"))
-    assert distances[-1] == (" behind the cave", len("cave. <|user|> Where is the bike? <|assistant|> It is"))
+    assert distances[-1] == (" cave", len("cave. <|user|> Where is the bike? <|assistant|> Near the"))
 
 
 CORRUPTIONS = {
@@ -71,8 +71,8 @@ CORRUPTIONS = {
     "a thing swapped": ("had the red bike", "had the red sled", "false"),
     "a place swapped": ("went to the barn", "went to the mill", "false"),
     "a name that is taken": ("with Carl", "with Ben", "false"),
-    "a wrong answer": ("is behind the cave.<", "is near the barn.<", "wrong"),
-    "an answer of another kind": ("is behind the cave.<", "is Ben.<", "broken"),
+    "a wrong answer": ("Near the cave.<", "Near the barn.<", "wrong"),
+    "an answer of another kind": ("Near the cave.<", "Near Ben.<", "broken"),
     "a word dropped": ("had hidden the", "had the", "broken"),
     "a word of another kind": ("So Ada went", "So barn went", "broken"),
     "an unknown word": ("a red bike", "a purple bike", "broken"),
@@ -114,7 +114,7 @@ def test_what_was_not_told_can_be_asked_but_not_answered() -> None:
     assert reading.is_grammatical
     assert [span.said for span in reading.spans if not span.is_true] == [
         " Where is the drum?",
-        " behind the cave",
+        " cave",
     ]
     assert reading.is_right is False
     assert reading.log_prob == -math.inf
@@ -243,7 +243,7 @@ def test_questions_are_asked_of_held_out_stories_and_have_one_right_answer() -> 
         assert not question.is_right(" Nobody." + END)
         last = question.answer.strip(" .").split()[-1]
         looked_back = len(question.prompt) - question.prompt.rindex(f" {last}") - 1
-        assert looked_back <= question.distance <= looked_back + len(" It was")
+        assert looked_back <= question.distance <= looked_back + len(" Near the")
     assert len({question.question.split()[0] for question in found}) == 3
 
 

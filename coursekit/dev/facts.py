@@ -105,3 +105,29 @@ def variants(arguments: str, root: Path) -> str:
     table = [head, ["---", *["--:"] * (len(head) - 1)], *rows.values()]
     lines = "\n".join(f"| {' | '.join(row)} |" for row in table)
     return f"{lines}\n\n{textwrap.fill(told, 110)}\n"
+
+
+def table(arguments: str, root: Path) -> str:
+    """Return the table that a piece of evidence holds, how it was computed and on what.
+
+    The evidence holds `table = {"head": [...], "rows": [[...], ...]}`; the first column names the rows.
+    """
+    with _evidence(arguments, root, "a table") as made:
+        head, rows = made["table"]["head"], made["table"]["rows"]
+        lines = [head, ["---", *["--:"] * (len(head) - 1)], *rows]
+        text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        return f"{text}\n\n{_computed(made)}\n"
+
+
+def claims(arguments: str, root: Path) -> str:
+    """Return what a piece of evidence has shown, a line for each claim, and how it was computed."""
+    with _evidence(arguments, root, "claims") as made:
+        lines = "\n".join(f"- {claim}: {'yes' if held else 'no'}" for claim, held in made["claims"].items())
+        return f"{lines}\n\n{_computed(made)}\n"
+
+
+def _computed(made: dict[str, Any]) -> str:
+    machine = made["machine"]
+    told = f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}"
+    told += f", torch {machine['torch']}" if "torch" in machine else ""
+    return textwrap.fill(f"`{made['command']}`: {told}; {made['date']}.", 110)

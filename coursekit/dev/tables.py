@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from coursekit.dev.example import example
-from coursekit.dev.facts import path_table, ratios, totals, variants, written
+from coursekit.dev.facts import claims, path_table, ratios, table, totals, variants, written
 from coursekit.dev.notebook import BuildError
 from coursekit.dev.questions import sections
 from coursekit.registry import Exercise, Step, load_course
@@ -27,7 +27,8 @@ def with_tables(path: Path, root: Path) -> str | None:
     A table stands between `<!-- generated: NAME -->` and `<!-- end generated: NAME -->`; NAME is "exercises"
     (of the page's step), "goals" (what one can do at the page's end), "steps" (the whole course), "paths"
     (hours and exercises of each), "totals" (of the scoreboard), "written EVIDENCE" (by that run's model),
-    "ratios EVIDENCE" (of the benchmark that it keeps), "variants EVIDENCE" (what it compared), or
+    "ratios EVIDENCE" (of the benchmark that it keeps), "variants EVIDENCE" (what it compared), "table
+    EVIDENCE" (that it holds), "claims EVIDENCE" (and whether they held), or
     "example ID MISTAKE" (what a check says to it; to the solution, for MISTAKE = solution).
     """
     text = path.read_text(encoding="utf-8").replace("\r\n", "\n")
@@ -56,6 +57,8 @@ def _makers(path: Path, root: Path, arguments: str) -> dict[str, Callable[[], st
         "written": lambda: written(arguments, root),
         "ratios": lambda: ratios(arguments, root),
         "variants": lambda: variants(arguments, root),
+        "table": lambda: table(arguments, root),
+        "claims": lambda: claims(arguments, root),
         "example": lambda: example(arguments, root),
     }
     for step in steps:

@@ -26,8 +26,9 @@ from step3_pretrain.experiments import figures, small, watching
 
 BUDGET = Budget(seconds=300, steps=20_000, held_out_bytes=60_000)
 STORIES, VOCAB_SIZE, BLOCK, BATCH, RATE = 20_000, 1_024, 256, 16, 2e-3
-# The schedule counts in thousandths of the budget, so that it follows clock and steps alike.
-UNITS, WARMUP, LOOKS, WATCHED = 1_000, 20, 12, 40
+# The schedule counts in thousandths of the budget, so that it follows clock and steps alike; it ends at a
+# rate of 0, which short runs gain by.
+UNITS, WARMUP, LOWEST, LOOKS, WATCHED = 1_000, 20, 0.0, 12, 40
 SHAPE: dict[str, Any] = {
     "d_model": 128,
     "n_layers": 4,
@@ -38,7 +39,7 @@ SHAPE: dict[str, Any] = {
     "qk_nope_head_dim": 32,
     "v_head_dim": 32,
     "intermediate_size": 352,
-    "tie_embeddings": True,
+    "tie_embeddings": False,
 }
 
 
@@ -158,7 +159,7 @@ def steps_of(run: Run) -> Iterator[tuple[float, float]]:
     optimizer = run.module.AdamW(run.model.parameters(), RATE)
     begin, used, step = time.perf_counter(), 0.0, 0
     while used < 1:
-        rate = run.module.learning_rate(int(used * UNITS), RATE, WARMUP, UNITS)
+        rate = run.module.learning_rate(int(used * UNITS), RATE, WARMUP, UNITS, LOWEST)
         for group in optimizer.param_groups:
             group["lr"] = rate
         rows = run.module.sample_documents(run.documents, run.end_of_text, BLOCK, BATCH, run.seed, step)

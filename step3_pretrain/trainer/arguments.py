@@ -47,7 +47,7 @@ def taking(arguments: Mapping[str, Any]) -> Callable[[Callable[..., int]], Calla
 
 
 ARGUMENTS: dict[str, Any] = {
-    "preset": Annotated[str | None, _choice("preset", PRESETS, "The model's configuration")],
+    "preset": Annotated[str | None, _choice("preset", PRESETS, "The model's configuration, its head untied")],
     "corpus": Annotated[str | None, _choice("corpus", NAMES, "What to train on")],
     "tokenizer": Annotated[
         str | None, _choice("tokenizer", ("own", "bytes", "DIR", "NAME"), "own: trained on the corpus")

@@ -22,8 +22,14 @@ BALANCE = {"softmax": 0.01, "sigmoid": 0.0001}
 
 
 def model_args(chain: Chain, options: Options, vocab_size: int | None = None) -> Any:
-    """Return the configuration that the options describe. Raises CannotTrain for one that cannot be."""
-    changes: dict[str, Any] = {} if vocab_size is None else {"vocab_size": vocab_size}
+    """Return the configuration that the options describe, its head untied unless they tie it.
+
+    Token vectors begin long here (`spread_embeddings`); a head that shares them would begin far off, and
+    learn to copy later. Raises CannotTrain for a configuration that cannot be.
+    """
+    changes: dict[str, Any] = {"tie_embeddings": False}
+    if vocab_size is not None:
+        changes["vocab_size"] = vocab_size
     if options.block_size is not None:
         changes["max_seq_len"] = options.block_size
     if options.dropout:

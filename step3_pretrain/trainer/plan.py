@@ -12,6 +12,8 @@ from step3_pretrain.trainer.options import DEFAULT_STEPS, Options
 # schedule at its end.
 WARMUP_SHARE, LONGEST_WARMUP = 0.05, 200
 DECAY_SHARE = 0.2
+# Where the cosine ends, as a share of the peak: a short run gains by a rate that goes down to nothing.
+LOWEST = 0.0
 # Evaluations and checkpoints that a run has where nothing else is said.
 EVENTS = 10
 
@@ -44,7 +46,7 @@ class Plan:
             decay = round(DECAY_SHARE * self.total)
             found = chain.further.stable_learning_rate(at, peak, self.warmup, decay, self.total)
         else:
-            found = chain.core.learning_rate(at, peak, self.warmup, self.total)
+            found = chain.core.learning_rate(at, peak, self.warmup, self.total, LOWEST)
         return float(found)
 
     def left(self, step: int, seconds: float, pace: float) -> float:

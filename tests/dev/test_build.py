@@ -210,6 +210,27 @@ def test_a_page_shows_the_ratios_of_a_benchmark_and_their_conditions(course: Any
     assert "\n`course evidence toy`: Abacus, 3 cores, Python 3.11.0; 2026-01-02. " in text
 
 
+def test_a_page_shows_the_table_and_the_claims_of_a_piece_of_evidence(course: Any) -> None:
+    blocks = "".join(
+        f"<!-- generated: {name} toy -->\n<!-- end generated: {name} -->\n" for name in ("table", "claims")
+    )
+    course.write("README.md", f"# Toys\n\n{blocks}")
+    with pytest.raises(BuildError, match=r"docs/evidence/toy.json must hold a table"):
+        course.build()
+    (course.root / "docs" / "evidence").mkdir()
+    course.write(
+        "docs/evidence/toy.json",
+        '{"date": "2026-01-02", "machine": {"processor": "Abacus", "cores": 3, "python": "3.11.0"},'
+        ' "command": "course evidence toy", "claims": {"beads move": true, "beads fly": false},'
+        ' "table": {"head": ["", "Seed 0"], "rows": [["beads", "12"]]}}',
+    )
+    course.build()
+    text = course.read("README.md")
+    assert "\n|  | Seed 0 |\n| --- | --: |\n| beads | 12 |\n" in text
+    assert "\n- beads move: yes\n- beads fly: no\n" in text
+    assert text.count("\n`course evidence toy`: Abacus, 3 cores, Python 3.11.0; 2026-01-02.\n") == 2
+
+
 def test_a_page_shows_what_a_piece_of_evidence_compared(course: Any) -> None:
     course.write(
         "README.md", "# Toys\n\n<!-- generated: variants toy -->\n<!-- end generated: variants -->\n"

@@ -18,11 +18,6 @@ def article(noun: str) -> str:
     return " an" if noun[1] in "aeiou" else " a"
 
 
-def as_answer(where: str, place: str) -> str:
-    """Return where that is, as an answer says it: " behind the barn"."""
-    return f"{where} the{place}"
-
-
 class Lexicon:
     """All options of a world that do not depend on the story."""
 
@@ -44,7 +39,7 @@ class Lexicon:
         self.color = Options("color", _spaced(self.world.colors))
         asked = QUESTIONS if self.world.num_questions else 0.0
         self.first_turn = _likely("turn", {"\n": 1 - asked, f" {USER}": asked})
-        self.next_turn = Options("turn", ("\n", f" {USER}"))
+        self.next_turn = Options("turn", ("\n", f" {USER}"), (2, 3))
 
     def _objects(self) -> None:
         world = self.world
@@ -55,11 +50,8 @@ class Lexicon:
             "who": Options("who", self.name.texts, matters=True),
             "thing": Options("thing", self.thing.texts, matters=True),
         }
-        self.where = Options("where", _spaced(world.wheres), matters=True)
         self.place = Options("place", _spaced(x for row in world.places.values() for x in row), matters=True)
         self.hardship_of = {f" {place}": hard for hard, row in world.places.items() for place in row}
-        answers = (as_answer(where, place) for where in self.where.texts for place in self.place.texts)
-        self.answer = Options("place", tuple(answers))
 
     def _events(self) -> None:
         world = self.world
@@ -69,8 +61,8 @@ class Lexicon:
         self.fate = Options("fate", _spaced((*world.fates, *world.takings)), classes=classes)
         self.damage = Options("damage", _spaced(world.damages), matters=True)
         self.company = Options("company", (".", " with"), matters=True)
-        self.first_step = Options("step", (" On the way,", " There,"), (3, 2), matters=True)
-        self.next_step = Options("step", (" Then", " There,"), matters=True)
+        self.first_step = Options("step", (" On the way,", " There,"), (4, 1), matters=True)
+        self.next_step = Options("step", (" Then", " There,"), (3, 2), matters=True)
         self.event = Options("event", (" found", " met", " lost", " gave"), (2, 2, 1, 2), matters=True)
         self.deed = Options("deed", _spaced(world.deeds))
         self.journey = Options("outcome", (" So", " Now", " Yet"), (7, 2, 1), matters=True)
@@ -93,15 +85,15 @@ class Lexicon:
             asked[f" Who went with{name}?"] = ("", self.name)
         for thing in self.thing.texts:
             asked[f" What color is the{thing}?"] = (" It is", self.color)
-            asked[f" Where was the{thing}?"] = (" It was", self.answer)
-            asked[f" Where is the{thing}?"] = (" It is", self.answer)
-            verbs: tuple[str, ...] = ("wanted the", "found the", "had a", "has the", "put away the")
-            verbs += tuple(f"had{fate} the" for fate in self.fate.texts)
+            asked[f" Where was the{thing}?"] = (" Near the", self.place)
+            asked[f" Where is the{thing}?"] = (" Near the", self.place)
+            verbs = ("wanted the", "found the", "had a", "has the", "put away the")
             asked |= dict.fromkeys((f" Who {verb}{thing}?" for verb in verbs), ("", self.name))
+            asked[f" Who had the{thing} first?"] = ("", self.name)
         for tool in tools:
             asked |= dict.fromkeys((f" Who had the {tool}?", f" Who got a {tool}?"), ("", self.name))
-            asked[f" Where was the {tool}?"] = (" It was", self.answer)
-        asked |= dict.fromkeys((f" Who had to{deed}?" for deed in self.deed.texts), ("", self.name))
+            asked[f" Where was the {tool}?"] = (" Near the", self.place)
+        asked[" Who was asked?"] = ("", self.name)
         self.asked = asked
         self.question = Options("question", tuple(asked), matters=True)
 

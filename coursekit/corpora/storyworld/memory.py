@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from coursekit.corpora.storyworld.lexicon import as_answer, lexicon
+from coursekit.corpora.storyworld.lexicon import lexicon
 from coursekit.corpora.storyworld.telling import Oracle
 from coursekit.corpora.storyworld.world import World
 
@@ -33,12 +33,10 @@ class Telling:
         """Choose a thing for a role: what somebody wants, or what an event brings."""
         return self.choose(self.words.thing, only=self.words.props[role])
 
-    def new_place(self) -> tuple[str, str]:
-        """Choose a place; return it and the answer to "where?"."""
-        where = self.choose(self.words.where)
-        self.say(" the")
-        place = self.choose(self.words.place)
-        return place, as_answer(where, place)
+    def new_place(self) -> str:
+        """Choose a place that something is near."""
+        self.say(" near the")
+        return self.choose(self.words.place)
 
     def name(self, person: str) -> None:
         """Name somebody who is known."""

@@ -50,7 +50,7 @@ class World:
     story is never one who helps in another.
 
     `places` are listed by what is hard there, `tools` say what helps against it, `damages` what a thing can
-    suffer, what mends it, and with which tool. Any of `wheres` goes with any place. `num_events` and
+    suffer, what mends it, and with which tool. `num_events` and
     `num_questions` are the most that a story has.
     Words are lower-case ASCII, names capitalized, and none begins another of its kind.
     """
@@ -58,7 +58,6 @@ class World:
     names: Sequence[str] = tuple(NAMES.split())
     colors: Sequence[str] = ("red", "blue", "green", "white", "black", "brown", "pink", "gray")
     things: Sequence[str] = tuple(THINGS.split())
-    wheres: Sequence[str] = ("near", "behind", "beside", "outside")
     places: Mapping[str, Sequence[str]] = field(default_factory=_places)
     tools: Mapping[str, str] = field(default_factory=_tools)
     damages: Mapping[str, tuple[str, str]] = field(default_factory=_damages)
@@ -68,8 +67,8 @@ class World:
     deeds: Sequence[str] = ("sing", "dance", "work", "wait", "cook", "draw", "laugh", "help")
     joys: Sequence[str] = ("happy", "glad", "proud", "merry")
     sorrows: Sequence[str] = ("sad", "angry", "tired", "upset")
-    num_events: int = 2
-    num_questions: int = 3
+    num_events: int = 3
+    num_questions: int = 4
 
     @property
     def events(self) -> tuple[str, ...]:
@@ -88,7 +87,7 @@ class World:
             *self.sorrows,
         ]
         places = [place for row in self.places.values() for place in row]
-        texts += [*self.things, *self.wheres, *places]
+        texts += [*self.things, *places]
         for word in texts:
             if not (word.isascii() and word.isalpha()):
                 raise ValueError(f"a word must be ASCII letters, got {word!r}")
