@@ -36,9 +36,9 @@ from tests.tiny_runs import tokenizer as tiny_tokenizer
 from tests.tiny_runs import write_run
 
 STORY = (
-    "One day, Felix wanted a white coat. But Leo had forgotten the white coat outside the roof. So Felix "
+    "One day, Felix wanted a white coat. But Leo had forgotten the white coat near the roof. So Felix "
     "went to the roof with Carl. There, the roof was steep, so Carl got a rope. Now Felix had the white "
-    "coat. Felix was proud. At night, Carl put the white coat beside the shop."
+    "coat. Felix was proud. At night, Carl put the white coat near the shop."
 )
 GREEDY = Settings(temperature=0.0, max_new_tokens=40)
 WORDS = tiny_tokenizer()
@@ -172,11 +172,11 @@ def test_where_the_parser_cannot_tell_it_says_nothing(story: str, question: str)
 
 
 def test_a_story_that_was_edited_is_judged_by_what_it_says_now() -> None:
-    edited = STORY.replace("Carl", "Greta").replace("beside the shop", "near the mill")
-    assert str(judged(edited, "Where is the coat?", " It is near the mill.")) == (
-        "right: the story says 'It is near the mill.'"
+    edited = STORY.replace("Carl", "Greta").replace("near the shop", "near the mill")
+    assert str(judged(edited, "Where is the coat?", " Near the mill.")) == (
+        "right: the story says 'Near the mill.'"
     )
-    for reply in ("It is beside the shop.", "near the mill", "It is near the mill. Yes.", ""):
+    for reply in ("Near the shop.", "the mill", "Near the mill. Yes.", ""):
         verdict = judged(edited, "Where is the coat?", reply)
         assert verdict is not None
         assert not verdict.is_right
@@ -201,13 +201,13 @@ def test_a_story_that_was_asked_for_is_judged_as_a_whole() -> None:
 
 
 def test_a_turn_ends_at_its_marker_and_gets_its_verdict() -> None:
-    opened = scripted(f" Carl.{END} and more", f" Leo.{END}", f" It is beside the shop.{END}")
+    opened = scripted(f" Carl.{END} and more", f" Leo.{END}", f" Near the shop.{END}")
     conversation = Conversation(opened, GREEDY, STORY)
     assert said(conversation, "Who went with Felix?") == "Carl."
     assert str(conversation.verdict) == "right: the story says 'Carl.'"
     assert said(conversation, "Who wanted the coat?") == "Leo."
     assert str(conversation.verdict) == "wrong: the story says 'Felix.'"
-    assert said(conversation, " Where is the coat? ") == "It is beside the shop."
+    assert said(conversation, " Where is the coat? ") == "Near the shop."
     assert [message["role"] for message in conversation.messages] == ["system", *["user", "assistant"] * 3]
     assert opened.model.prompts[2] == (
         f"{START}{STORY} {USER} Who went with Felix? {ASSISTANT} Carl.{END} {USER} Who wanted the coat? "
