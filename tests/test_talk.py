@@ -36,9 +36,9 @@ from tests.tiny_runs import tokenizer as tiny_tokenizer
 from tests.tiny_runs import write_run
 
 STORY = (
-    "One day, Felix wanted a white coat. But Leo had forgotten the white coat near the roof. So Felix "
-    "went to the roof with Carl. There, the roof was steep, so Carl got a rope. Now Felix had the white "
-    "coat. Felix was proud. At night, Carl put the white coat near the shop."
+    "One day, Ada wanted a white coat. But Ben had forgotten the white coat near the roof. So Ada "
+    "went to the roof with Carl. There, the roof was steep, so Carl got a rope. Now Ada had the white "
+    "coat. Ada was proud. At night, Carl put the white coat near the shop."
 )
 GREEDY = Settings(temperature=0.0, max_new_tokens=40)
 WORDS = tiny_tokenizer()
@@ -157,7 +157,7 @@ def test_the_right_reply_is_that_of_the_corpus() -> None:
 @pytest.mark.parametrize(
     ("story", "question"),
     [
-        (STORY, "Why was Felix proud?"),
+        (STORY, "Why was Ada proud?"),
         (STORY, "Where is the harp?"),
         (STORY, "Who wanted the coat"),
         (STORY.replace("proud", "purple"), "Who wanted the coat?"),
@@ -168,11 +168,11 @@ def test_the_right_reply_is_that_of_the_corpus() -> None:
 )
 def test_where_the_parser_cannot_tell_it_says_nothing(story: str, question: str) -> None:
     assert right_reply(story, question) is None
-    assert judged(story, question, "Felix.") is None
+    assert judged(story, question, "Ada.") is None
 
 
 def test_a_story_that_was_edited_is_judged_by_what_it_says_now() -> None:
-    edited = STORY.replace("Carl", "Greta").replace("near the shop", "near the mill")
+    edited = STORY.replace("Carl", "Ida").replace("near the shop", "near the mill")
     assert str(judged(edited, "Where is the coat?", " Near the mill.")) == (
         "right: the story says 'Near the mill.'"
     )
@@ -180,7 +180,7 @@ def test_a_story_that_was_edited_is_judged_by_what_it_says_now() -> None:
         verdict = judged(edited, "Where is the coat?", reply)
         assert verdict is not None
         assert not verdict.is_right
-    assert judged(edited, "Who went with Felix?", "Greta.").is_right  # type: ignore[union-attr]
+    assert judged(edited, "Who went with Ada?", "Ida.").is_right  # type: ignore[union-attr]
 
 
 def test_a_story_that_was_asked_for_is_judged_as_a_whole() -> None:
@@ -201,31 +201,31 @@ def test_a_story_that_was_asked_for_is_judged_as_a_whole() -> None:
 
 
 def test_a_turn_ends_at_its_marker_and_gets_its_verdict() -> None:
-    opened = scripted(f" Carl.{END} and more", f" Leo.{END}", f" Near the shop.{END}")
+    opened = scripted(f" Carl.{END} and more", f" Ben.{END}", f" Near the shop.{END}")
     conversation = Conversation(opened, GREEDY, STORY)
-    assert said(conversation, "Who went with Felix?") == "Carl."
+    assert said(conversation, "Who went with Ada?") == "Carl."
     assert str(conversation.verdict) == "right: the story says 'Carl.'"
-    assert said(conversation, "Who wanted the coat?") == "Leo."
-    assert str(conversation.verdict) == "wrong: the story says 'Felix.'"
+    assert said(conversation, "Who wanted the coat?") == "Ben."
+    assert str(conversation.verdict) == "wrong: the story says 'Ada.'"
     assert said(conversation, " Where is the coat? ") == "Near the shop."
     assert [message["role"] for message in conversation.messages] == ["system", *["user", "assistant"] * 3]
     assert opened.model.prompts[2] == (
-        f"{START}{STORY} {USER} Who went with Felix? {ASSISTANT} Carl.{END} {USER} Who wanted the coat? "
-        f"{ASSISTANT} Leo.{END} {USER} Where is the coat? {ASSISTANT}"
+        f"{START}{STORY} {USER} Who went with Ada? {ASSISTANT} Carl.{END} {USER} Who wanted the coat? "
+        f"{ASSISTANT} Ben.{END} {USER} Where is the coat? {ASSISTANT}"
     )
 
 
 def test_a_story_that_was_asked_for_is_what_is_asked_about() -> None:
     conversation = Conversation(scripted(f" {STORY}{END}", f" Carl.{END}"), Settings(max_new_tokens=300))
-    said(conversation, "Tell me about Felix, Leo and a white coat.")
+    said(conversation, "Tell me about Ada, Ben and a white coat.")
     assert str(conversation.verdict) == "right: a whole story, true to itself"
-    said(conversation, "Who went with Felix?")
+    said(conversation, "Who went with Ada?")
     assert conversation.verdict is not None
     assert conversation.verdict.is_right
 
 
 def test_the_oldest_turns_are_left_out_when_the_context_is_full() -> None:
-    asked = ["Who went with Felix?", "Who wanted the coat?", "Where is the coat?", "Who got a rope?"]
+    asked = ["Who went with Ada?", "Who wanted the coat?", "Where is the coat?", "Who got a rope?"]
     replies = [f" Carl.{END}"] * len(asked)
     story = len(Conversation(scripted(), GREEDY, STORY).ids([{"role": "system", "content": STORY}]))
     opened = scripted(*replies, context=(story + 40) * 4 // 3)
@@ -246,10 +246,10 @@ def test_the_oldest_turns_are_left_out_when_the_context_is_full() -> None:
 
 
 def test_the_turn_that_told_the_story_is_left_out_last() -> None:
-    asked = ["Who went with Felix?", "Who wanted the coat?", "Where is the coat?", "Who got a rope?"]
+    asked = ["Who went with Ada?", "Who wanted the coat?", "Where is the coat?", "Who got a rope?"]
     opened = scripted(f" {STORY}{END}", *[f" Carl.{END}"] * 4, context=240)
     conversation = Conversation(opened, Settings(temperature=0, max_new_tokens=300))
-    said(conversation, "Tell me about Felix, Leo and a white coat.")
+    said(conversation, "Tell me about Ada, Ben and a white coat.")
     for question in asked:
         said(conversation, question)
     assert "left out" in conversation.note
@@ -260,7 +260,7 @@ def test_the_turn_that_told_the_story_is_left_out_last() -> None:
 def test_what_cannot_fit_is_one_sentence_and_is_not_kept() -> None:
     conversation = Conversation(scripted(context=40), GREEDY, STORY)
     with pytest.raises(CannotWrite, match="must fit into 40 tokens, got "):
-        said(conversation, "Who went with Felix?")
+        said(conversation, "Who went with Ada?")
     assert len(conversation.messages) == 1
     with pytest.raises(CannotWrite, match="a question must not be empty"):
         said(conversation, "  ")
@@ -268,13 +268,13 @@ def test_what_cannot_fit_is_one_sentence_and_is_not_kept() -> None:
 
 def test_whoever_stops_keeps_what_was_shown_and_gets_no_verdict() -> None:
     conversation = Conversation(scripted(f" Carl.{END}", f" Carl.{END}"), GREEDY, STORY)
-    pieces = conversation.reply("Who went with Felix?")
+    pieces = conversation.reply("Who went with Ada?")
     shown = next(pieces)
     pieces.close()
     assert conversation.messages[-1] == {"role": "assistant", "content": shown.strip()}
     assert conversation.verdict is None
     assert conversation.writer.written.ended == STOPPED
-    assert said(conversation, "Who went with Felix?") == "Carl."
+    assert said(conversation, "Who went with Ada?") == "Carl."
 
 
 def test_a_model_without_dialogues_is_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -369,13 +369,13 @@ def speaker(*replies: str) -> Any:
 
 
 def test_the_notebook_streams_the_same_talk() -> None:
-    widget = talk_with(solution, speaker(f" Carl.{END}", f" Leo.{END}", f" Leo.{END}"), STORY)
-    assert "".join(heard(widget, ask="Who went with Felix?", story=STORY)) == "Carl."
+    widget = talk_with(solution, speaker(f" Carl.{END}", f" Ben.{END}", f" Ben.{END}"), STORY)
+    assert "".join(heard(widget, ask="Who went with Ada?", story=STORY)) == "Carl."
     heard(widget, ask="Who wanted the coat?", story=STORY)
-    assert [(turn["answer"], turn["is_right"]) for turn in widget.turns] == [("Carl.", True), ("Leo.", False)]
-    assert widget.turns[1]["verdict"] == "wrong: the story says 'Felix.'"
+    assert [(turn["answer"], turn["is_right"]) for turn in widget.turns] == [("Carl.", True), ("Ben.", False)]
+    assert widget.turns[1]["verdict"] == "wrong: the story says 'Ada.'"
     assert widget.whose == "Computed by the reference."
-    edited = STORY.replace("Felix", "Leo").replace("But Leo", "But Felix")
+    edited = STORY.replace("Ada", "Ben").replace("But Ben", "But Ada")
     heard(widget, ask="Who wanted the coat?", story=edited)
     assert [turn["is_right"] for turn in widget.turns] == [True], "another story begins anew"
     assert not widget.running
@@ -420,10 +420,10 @@ def test_without_widgets_a_cell_asks_and_reads(monkeypatch: pytest.MonkeyPatch, 
     widget = talk_with(solution, speaker(f" Carl.{END}"), STORY)
     out = io.StringIO()
     with redirect_stdout(out):
-        widget.ask("Who went with Felix?")
+        widget.ask("Who went with Ada?")
     assert out.getvalue() == "Carl.\n[right: the story says 'Carl.']\n"
     data, _ = widget._repr_mimebundle_()
-    assert data == {"text/plain": f"[a talk about: {STORY}]\nWho went with Felix? Carl."}
+    assert data == {"text/plain": f"[a talk about: {STORY}]\nWho went with Ada? Carl."}
     write_run(tmp_path)
     talk = talk_about_run(tmp_path, "One day.", solution=True, max_new_tokens=3)
     assert talk.story == "One day."
