@@ -294,10 +294,11 @@ def test_the_free_places_of_a_story_have_as_many_likely_tokens_as_the_chapter_sa
     text = "One day, Ada wanted a red bike. But"
     free = [
         measuring.entropy(measuring.after(trained, f"{text}{more}")).exp().item()
-        for more in ("", " Ben had", " Ben had hidden the red bike", " Ben had hidden the")
+        for more in ("", " Ben had", " Ben had hidden the red bike near the", " Ben had hidden the")
     ]
-    assert [round(value) for value in free[:1] + free[2:]] == [6, 4, 1]
+    assert [round(value) for value in (free[0], free[3])] == [5, 1]
     assert 8 < free[1] < 11
+    assert 17 < free[2] < 24
     names, logits = measuring.logits_of(trained, f"{text} Ben had hidden the red bike near the barn. So Ada")
     kept = measuring.num_kept(reference.keep_top_p(logits, 0.9))
     assert set(kept[1:]) <= set(range(1, 20))
