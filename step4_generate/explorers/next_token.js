@@ -94,7 +94,7 @@ export default explorer({
     };
     const reset = () => {
       Object.values(settings).forEach((one) => one.reset());
-      changed();
+      goTo(position);
     };
     const rows = Array.from({ length: shown }, () => {
       const bars = [h("span", { class: "bar" }), h("span", { class: "bar" })];
@@ -131,7 +131,7 @@ export default explorer({
         "div",
         { class: "columns law-and-sum" },
         h("div", { class: "scrolls" }, table),
-        h("div", {}, sliders, sums, press("Settings as they were", {}, reset)),
+        h("div", {}, sliders, sums, press("Everything as it was", {}, reset)),
       ),
     );
     return function draw() {

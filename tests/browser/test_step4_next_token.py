@@ -100,7 +100,7 @@ def test_keys_walk_through_the_text_and_move_each_slider_until_only_one_token_is
         page.keyboard.press("ArrowRight")
     assert told(page)[0].startswith("After “t5”")
     for name, key in (("temperature", "Home"), ("top-k", "Home"), ("top-p", "Home"), ("min-p", "End")):
-        page.get_by_role("button", name="Settings as they were").click()
+        page.get_by_role("button", name="Everything as it was").click()
         before = told(page)[1]
         page.get_by_role("slider", name=name).focus()
         page.keyboard.press(key)
