@@ -209,7 +209,7 @@ def test_every_token_is_scored_once_with_the_context_that_the_stride_gives() -> 
         for t in range(1, length):
             # The first window that reaches token t begins here.
             start = max(0, -(-(t + 1 - window) // stride)) * stride
-            logits = model(ids[None, start:t]).logits[0, -1]
+            logits = model(ids[None, start:t]).logits[0, -1].detach()
             wanted.append(float(-F.cross_entropy(logits, ids[t])))
         assert found.shape == (length - 1,)
         torch.testing.assert_close(found, torch.tensor(wanted), rtol=1e-4, atol=1e-4)
@@ -266,7 +266,8 @@ def test_beams_are_those_of_transformers(penalty: float, tmp_path: Path) -> None
         else:
             (beam,) = further.beam_search(model, ids, 1, 8, 99, penalty)
             assert beam.ids == generate(model, ids[None], 8, 48)[0, 4:].tolist()
-    assert len(lengths) > 1
+    # A large penalty makes all of them as long as they may be.
+    assert len(lengths) > 1 or penalty > 1
 
 
 # --- 4.12

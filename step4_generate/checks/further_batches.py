@@ -28,14 +28,17 @@ def pad_left(m: Any, rng: Any) -> Any:
 
 @cases("4.9a")
 def small_pads(m: Any) -> Any:
+    """Outputs are what is returned, and the prompts afterwards."""
     for prompts, filler in (
         ([[5]], 0),
         ([[5, 6]], 0),
         ([[5, 6], [7]], 0),
         ([[7], [5, 6]], 9),
+        ([[0], [1, 2, 0]], 0),
         ([[1], [1, 2, 3], [4, 5]], 0),
     ):
-        yield {"prompts": [list(prompt) for prompt in prompts], "filler": filler}, m.pad_left(prompts, filler)
+        given = [list(prompt) for prompt in prompts]
+        yield {"prompts": prompts, "filler": filler}, (m.pad_left(given, filler), given)
 
 
 class Noted:
@@ -128,26 +131,44 @@ def asking(m: Any, rng: Any, prompts: Sequence[Sequence[int]]) -> Any:
     yield "and not before the model is asked: rows of its calls", [shape[0] for shape in model.calls]
 
 
-def told(table: torch.Tensor) -> dict[str, Any]:
-    """Return how a small case tells of a model that looks at the last token alone."""
-    return {"model": "a table: row i holds the logits of what follows token i", "table": table}
+def told(model: Echo) -> dict[str, Any]:
+    """Return how a small case tells of a model that looks at the last token and its position alone."""
+    assert model.training
+    assert model.decay == 0
+    inputs: dict[str, Any] = {"table": model.table.detach().clone()}
+    inputs["model"] = "row i of the table holds the logits of what follows token i"
+    if model.places.any():
+        inputs |= {"places": model.places.detach().clone(), "and": "row p of places is added at position p"}
+    return inputs | {"mode": "training: it would drop every second logit"}
+
+
+def shifts() -> torch.Tensor:
+    """Return what four tokens say whose next one is one further on."""
+    return 3 * torch.eye(4).roll(1, dims=1)
 
 
 @cases("4.9b")
 def small_batches(m: Any) -> Any:
-    table = torch.tensor(
-        [[0.0, 3.0, 0.0, 0.0], [0.0, 0.0, 3.0, 0.0], [0.0, 0.0, 0.0, 3.0], [3.0, 0.0, 0.0, 0.0]]
+    """Outputs are the rows, and the shapes of the ids that the model was asked to read."""
+    places = torch.zeros(7, 4)
+    places[[1, 2, 4], [3, 0, 2]] = 5.0
+    tries: tuple[tuple[list[list[int]], int, Collection[int], bool], ...] = (
+        ([[0]], 1, [3], False),
+        ([[0]], 3, [3], False),
+        ([[2]], 4, [3], False),
+        ([[0], [1]], 4, [3], False),
+        ([[2], [1]], 4, [3, 1], False),
+        ([[1, 0], [2]], 4, [0], False),
+        ([[3, 0], [1]], 4, [3, 2], False),
+        ([[1, 0], [2]], 4, [], True),
     )
-    tries: tuple[tuple[list[list[int]], int, Collection[int]], ...] = (
-        ([[0]], 1, [3]),
-        ([[0]], 4, [3]),
-        ([[2]], 4, [3]),
-        ([[0], [1]], 4, [3]),
-        ([[1, 0], [2]], 4, [0]),
-        ([[3, 0], [1]], 4, [3, 2]),
-    )
-    for prompts, count, stops in tries:
+    for prompts, count, stops, is_placed in tries:
         inputs = {"prompts": prompts, "max_new_tokens": count, "stop_ids": list(stops)}
-        model = table_model(table)
-        model.eval()
-        yield {**told(table), **inputs}, m.generate_batch(model, prompts, count, stops)
+        model = Echo(shifts(), places if is_placed else torch.zeros(12, 4), decay=0.0)
+        rows = m.generate_batch(model, prompts, count, stops)
+        yield {**told(model), **inputs}, (rows, [list(shape) for shape in model.calls])
+    model = table_model(shifts())
+    rows = m.generate_batch(model, [[0], [1]], 2, [], lambda logits: 3 - logits.argmax(dim=-1))
+    extra = {"choose": "3 less the most probable token"}
+    inputs = {"prompts": [[0], [1]], "max_new_tokens": 2, "stop_ids": []}
+    yield {**told(model), **inputs, **extra}, (rows, [list(shape) for shape in model.calls])

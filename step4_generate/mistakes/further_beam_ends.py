@@ -159,7 +159,7 @@ def worst_first(
     return beam_search(model, ids, num_beams, max_new_tokens, end_of_text, length_penalty)[::-1]
 
 
-@mistake("4.11")
+@mistake("4.11", called="The model is asked for each beam by itself")
 def beam_by_beam(
     model: Any,
     ids: Tensor,

@@ -33,7 +33,7 @@ def presence_every_time(
     return logits - frequency * counts - presence * counts
 
 
-@mistake("4.8b")
+@mistake("4.8b", called="The two penalties are exchanged")
 def exchanged(
     logits: Tensor, ids: Tensor, frequency: float = 0.0, presence: float = 0.0, padding: Tensor | None = None
 ) -> Tensor:
@@ -41,7 +41,7 @@ def exchanged(
     return penalize_counts(logits, ids, presence, frequency, padding)
 
 
-@mistake("4.8b")
+@mistake("4.8b", called="The penalties are added, not subtracted")
 def added(
     logits: Tensor, ids: Tensor, frequency: float = 0.0, presence: float = 0.0, padding: Tensor | None = None
 ) -> Tensor:
@@ -66,7 +66,7 @@ def whole_batch(
     return logits - frequency * counts - presence * (counts > 0).to(logits.dtype)
 
 
-@mistake("4.8b")
+@mistake("4.8b", called="The counts are divided by the length of the text")
 def share_of_text(
     logits: Tensor, ids: Tensor, frequency: float = 0.0, presence: float = 0.0, padding: Tensor | None = None
 ) -> Tensor:
@@ -88,7 +88,7 @@ def presence_for_all(
     return logits - frequency * counts_of(logits, ids, padding) - presence
 
 
-@mistake("4.8b")
+@mistake("4.8b", called="The logits are divided where a penalty should be subtracted")
 def as_factors(
     logits: Tensor, ids: Tensor, frequency: float = 0.0, presence: float = 0.0, padding: Tensor | None = None
 ) -> Tensor:
@@ -110,7 +110,7 @@ def another_dtype(
     return logits - frequency * counts - presence * (counts > 0)
 
 
-@mistake("4.8b")
+@mistake("4.8b", called="The logits that were handed in are changed")
 def in_place(
     logits: Tensor, ids: Tensor, frequency: float = 0.0, presence: float = 0.0, padding: Tensor | None = None
 ) -> Tensor:

@@ -63,7 +63,7 @@ def zeros(logits: Tensor, min_p: float) -> Tensor:
     return logits.masked_fill(is_low, 0.0)
 
 
-@mistake("4.7")
+@mistake("4.7", called="Probabilities are returned, not logits")
 def probabilities_returned(logits: Tensor, min_p: float) -> Tensor:
     """You return probabilities. The next cut and the draw expect logits, and would take the softmax of them
     once more.
@@ -82,7 +82,7 @@ def one_of_the_tied(logits: Tensor, min_p: float) -> Tensor:
     return logits.masked_fill(is_low.scatter(-1, logits.argmax(dim=-1, keepdim=True), False), CUT)
 
 
-@mistake("4.7")
+@mistake("4.7", called="The logits that were handed in are changed")
 def in_place(logits: Tensor, min_p: float) -> Tensor:
     """You write into the logits that were handed in: whoever shows them afterwards shows what was cut."""
     probabilities = logits.softmax(dim=-1)

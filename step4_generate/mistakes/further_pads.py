@@ -47,7 +47,7 @@ def mask_returned(prompts: Prompts, filler: int) -> tuple[Tensor, Tensor]:
     return ids, (ids != filler).long()
 
 
-@mistake("4.9a")
+@mistake("4.9a", called="The padding is counted by the filler's id")
 def counted_by_id(prompts: Prompts, filler: int) -> tuple[Tensor, Tensor]:
     """You count the filler's id in each row. Where a prompt contains it, more is taken for padding than is:
     count what you have added.
@@ -56,7 +56,7 @@ def counted_by_id(prompts: Prompts, filler: int) -> tuple[Tensor, Tensor]:
     return ids, (ids == filler).sum(dim=1)
 
 
-@mistake("4.9a")
+@mistake("4.9a", called="The filler is 0, whatever is asked for")
 def always_zero(prompts: Prompts, filler: int) -> tuple[Tensor, Tensor]:
     """You fill up with 0, whatever filler is asked for."""
     return pad_left(prompts, 0)
@@ -69,7 +69,7 @@ def one_filler_too_many(prompts: Prompts, filler: int) -> tuple[Tensor, Tensor]:
     return ids[:-1], padding[:-1]
 
 
-@mistake("4.9a")
+@mistake("4.9a", called="The prompts are cut to the length of the shortest")
 def cut_to_the_shortest(prompts: Prompts, filler: int) -> tuple[Tensor, Tensor]:
     """You cut all prompts to the length of the shortest: their beginnings are lost."""
     shortest = min(map(len, prompts))
@@ -84,7 +84,7 @@ def sorted_by_length(prompts: Prompts, filler: int) -> tuple[Tensor, Tensor]:
     return pad_left(sorted(prompts, key=len, reverse=True), filler)
 
 
-@mistake("4.9a")
+@mistake("4.9a", called="The fillers are inserted into the caller's own lists")
 def prompts_changed(prompts: Prompts, filler: int) -> tuple[Tensor, Tensor]:
     """You insert the fillers into the caller's own lists: the next call would find longer prompts."""
     padding = shortage(prompts)

@@ -50,7 +50,7 @@ def places_that_count(ids: Tensor, padding: Tensor | None) -> Tensor:
     return (torch.arange(ids.shape[1]) >= padding[:, None]).long()
 
 
-@mistake("4.8a")
+@mistake("4.8a", called="Negative logits are divided, too")
 def divides_negative() -> Pair:
     """You divide negative logits, too: −4 becomes −2, and the token that should be penalized becomes more
     probable. Multiply where the logit is negative.
@@ -58,7 +58,7 @@ def divides_negative() -> Pair:
     return with_rule(lambda logits, counts, penalty: torch.where(counts > 0, logits / penalty, logits))
 
 
-@mistake("4.8a")
+@mistake("4.8a", called="Positive logits are multiplied, negative ones divided")
 def exchanged() -> Pair:
     """You multiply positive logits and divide negative ones: every token that has occurred becomes more
     probable.
@@ -68,7 +68,7 @@ def exchanged() -> Pair:
     )
 
 
-@mistake("4.8a")
+@mistake("4.8a", called="The penalty counts again for every time that a token has occurred")
 def for_every_time() -> Pair:
     """You penalize a token again for every time that it has occurred. This penalty counts once; one that
     grows with the number is 4.8b's.
@@ -90,7 +90,7 @@ def of_the_others() -> Pair:
     return with_rule(lambda logits, counts, penalty: torch.where(counts > 0, logits, signed(logits, penalty)))
 
 
-@mistake("4.8a")
+@mistake("4.8a", called="A penalty of 0 or below is accepted")
 def any_penalty() -> Pair:
     """You accept a penalty of 0 or below: logits become infinite, or turn their signs."""
     return with_rule(

@@ -102,7 +102,7 @@ def bare_logits() -> Pair:
     return with_reader(lambda logits, text: logits[:-1].gather(1, text[1:, None]).squeeze(1))
 
 
-@mistake("4.10")
+@mistake("4.10", called="Tokens where two windows overlap are scored twice")
 def scored_twice() -> Pair:
     """You keep every window's scores whole: tokens where two windows overlap are scored twice."""
     return with_score(
@@ -146,7 +146,7 @@ def rest_left_out() -> Pair:
     return with_score(function)
 
 
-@mistake("4.10")
+@mistake("4.10", called="The model is given the whole text at once")
 def whole_text() -> Pair:
     """You give the model the whole text at once: it has no positions for more than a window."""
 
@@ -169,7 +169,7 @@ def beginning_left_out() -> Pair:
     return with_score(function)
 
 
-@mistake("4.10")
+@mistake("4.10", called="A stride as long as the window, or longer, is accepted")
 def any_stride() -> Pair:
     """You accept a stride as long as the window, or longer: tokens are scored with nothing before them, or
     not at all.
