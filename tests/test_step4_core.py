@@ -105,7 +105,7 @@ def test_top_p_is_transformers_up_to_which_of_equal_tokens_goes(seed: int, kind:
 
 def test_where_tokens_are_tied_at_the_cut_transformers_keeps_others() -> None:
     logits = torch.tensor([[1.0, 0.0, 0.0, 0.0, 0.0]])
-    ours, theirs = m.keep_top_p(logits, 0.7), TopPLogitsWarper(0.7)(IGNORED, logits)
+    ours, theirs = m.keep_top_p(logits, 0.8), TopPLogitsWarper(0.8)(IGNORED, logits)
     assert ours.isfinite().sum() == theirs.isfinite().sum() == 4
     assert not torch.equal(ours, theirs)
 
@@ -172,8 +172,8 @@ def test_draws_follow_the_softmax_and_a_law_that_is_slightly_off_is_seen(tempera
     generator = torch.Generator().manual_seed(3)
     draws = m.sample(logits.expand(DRAWS, -1), temperature, generator)
     assert distance(draws, shares) < 1
-    assert distance(draws, (logits.double() / (1.15 * temperature)).softmax(dim=-1)) > 1
-    assert distance(m.sample(logits.expand(DRAWS, -1), 1.15 * temperature, generator), shares) > 1
+    assert distance(draws, (logits.double() / (1.25 * temperature)).softmax(dim=-1)) > 1
+    assert distance(m.sample(logits.expand(DRAWS, -1), 1.25 * temperature, generator), shares) > 1
 
 
 def test_a_draw_after_all_cuts_follows_the_law_that_transformers_leaves() -> None:
@@ -427,7 +427,7 @@ return ids""",
 if "" in stops:
     raise ValueError("a stop string must not be empty, got ''")
 decoder = codecs.getincrementaldecoder("utf-8")("replace")
-for token in [*ids, None] if not hasattr(ids, "__next__") else chain(ids, [None]):
+for token in chain(ids, [None]):
     text = decoder.decode(b"" if token is None else vocab[token], token is None)
     ends = [(text.index(stop) + len(stop), text.index(stop)) for stop in stops if stop in text]
     if ends:
