@@ -110,7 +110,11 @@ def test_a_run_of_other_texts_is_refused_and_one_of_stories_speaks(
     with pytest.raises(ValueError, match=r"trained on stories, with the token <\|endoftext\|>, got runs/x"):
         speaking.from_run(pretraining, "runs/x")
     loaded = (speaker.model, None, speaker.tokenizer)
-    assert speaking.from_run(pretraining, "runs/x").text(speaker.ids("In spring")) == "In spring"
+    found = speaking.from_run(pretraining, "runs/x")
+    assert found.text(speaker.ids("In spring")) == "In spring"
+    rows = dict(speaking.told(found, pretraining).rows)
+    assert rows["learned"] == "in a run"
+    assert rows["vocabulary"] == f"{len(speaker.tokenizer):,} tokens"
 
 
 def test_held_out_stories_are_not_those_that_a_speaker_learns_from() -> None:

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from coursekit.corpora import storyworld
-from coursekit.widgets import loss_view
+from coursekit.widgets import Table, loss_view
 from step3_pretrain.experiments import small
+from step3_pretrain.experiments.finale import whose_chain
 from step3_pretrain.experiments.live import bits_per_nat
 from step3_pretrain.further_solution import Muon, muon_groups
 from step3_pretrain.run.loading import load_run
@@ -117,6 +118,14 @@ def learn(trained: Any, *, seed: int = 0, view: Callable[[dict[str, float]], Any
     curve.finish(f"Training ended ({ended}): {told}")
     speaker.model.eval()
     return speaker
+
+
+def told(speaker: Speaker, trained: Any) -> Table:
+    """Return the size of a speaker and of its vocabulary, and whose code it learned with."""
+    size = sum(parameter.numel() for parameter in speaker.model.parameters())
+    learned = f"in {len(speaker.losses)} steps" if speaker.losses else "in a run"
+    rows = [("decoder", f"{size:,} parameters"), ("vocabulary", f"{len(speaker.names):,} tokens")]
+    return Table("A model that speaks", [*rows, ("learned", learned)], whose_chain(trained))
 
 
 def held_out(count: int, seed: int = 0) -> list[str]:
