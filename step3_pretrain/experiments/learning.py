@@ -2,7 +2,8 @@
 
     course evidence learning
 
-Each run is one of the training script, `--minutes 5 --optimizer muon`, judged as `course run inspect` does.
+Each run is one of the training script, `--minutes 5 --optimizer muon --weight-decay 0`, judged as `course run
+inspect` does.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ PICTURE = COURSE_ROOT / "docs" / "images" / "learning.png"
 SEEDS = (0, 1, 2)
 MINUTES = 5.0
 # Held-out stories that are asked about, and stories that the model writes, for each seed.
-NUM_ANSWERS, NUM_SAMPLES = 200, 200
+NUM_ANSWERS, NUM_SAMPLES = 200, 400
 # The bars: the loss above the floor, samples without a fault in form, of these true to their own facts,
 # questions rightly answered.
 MOST_ABOVE, LEAST_GRAMMATICAL, LEAST_TRUE, LEAST_RIGHT = 0.15, 0.95, 0.80, 0.70
@@ -63,10 +64,11 @@ def learned(
 
     `changes` are options of the script in place of five minutes with Muon.
     """
-    asked: dict[str, Any] = {"minutes": MINUTES, "optimizer": "muon", "samples": 0, "solution": True}
+    asked: dict[str, Any] = {"minutes": MINUTES, "optimizer": "muon", "weight_decay": 0.0, "samples": 0}
+    asked |= {"solution": True, "seed": seed} | changes
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "run"
-        trainer = new_run(Options(**(asked | {"seed": seed} | changes)), path, View(quiet=True))
+        trainer = new_run(Options(**asked), path, View(quiet=True))
         trainer.train()
         seen = look(RunFolder(path), answers, samples, seed)
         lines = RunFolder(path).lines(METRICS)

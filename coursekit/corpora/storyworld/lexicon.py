@@ -64,6 +64,7 @@ class Lexicon:
         self.first_step = Options("step", (" On the way,", " There,"), (4, 1), matters=True)
         self.next_step = Options("step", (" Then", " There,"), (3, 2), matters=True)
         self.event = Options("event", (" found", " met", " lost", " gave"), (2, 2, 1, 2), matters=True)
+        self.favor = Options("favor", (" got", " asked"))
         self.deed = Options("deed", _spaced(world.deeds))
         self.journey = Options("outcome", (" So", " Now", " Yet"), (7, 2, 1), matters=True)
         turns = {turn: 0.4 * share for turn, share in self.first_turn.shares.items()}

@@ -160,10 +160,10 @@ class _Story(Telling):
     def arrival(self) -> None:
         """There, the barn was dark, so Ada got a lamp. Or: There, Ben got the drum from Carl."""
         if not self.is_friend_there:
-            hardship = self.words.hardship_of[self.place]
-            tool = self.world.tools[hardship]
             self.say(" the")
-            self.recall(self.words.place, self.place)
+            # Of a wrong place told in its own words only the place is wrong.
+            hardship = self.words.hardship_of[self.recall(self.words.place, self.place)]
+            tool = self.world.tools[hardship]
             self.say(f" was {hardship}, so")
             who = self.one_of("who", self.party)
             self.say(f" got a {tool}.")
@@ -176,14 +176,13 @@ class _Story(Telling):
             self.thing(self.wanted)
             self.say(" and")
         offers = [thing for thing, holder in self.holders.items() if holder in self.party]
-        if offers:
-            self.say(" got the")
+        if self.choose(self.words.favor, only=(" got" if offers else " asked",)) == " got":
+            self.say(" the")
             thing = self.one_of("thing", offers)
             self.say(" from")
             self.name(self.holders.pop(thing, ""))
             self.ask(f"Who has the{thing}?", self.friend)
         else:
-            self.say(" asked")
             who = self.one_of("who", self.party)
             self.say(" to")
             self.choose(self.words.deed)

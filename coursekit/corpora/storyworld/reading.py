@@ -137,12 +137,13 @@ class _Reader:
         self._add(CHOICE, chosen, options.kind, options.log_share(chosen, without, only), chosen)
         return chosen
 
-    def recall(self, options: Options, true: str, is_answer: bool = False) -> None:
+    def recall(self, options: Options, true: str, is_answer: bool = False) -> str:
         """Find which option stands there, and hold it against the truth."""
         chosen = self._find(options)
         self._add(RECALL, chosen, options.kind, 0.0, true, is_answer)
         if is_answer:
             self.answers.append(Answer(self.question, chosen.strip(), true.strip(), self.spans[-1]))
+        return chosen
 
     def _find(self, options: Options) -> str:
         found = options.pattern.match(self.text, self.place)

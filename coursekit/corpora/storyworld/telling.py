@@ -89,8 +89,8 @@ class Oracle(Protocol):
         What is excluded is excluded by the story's facts, not by its grammar.
         """
 
-    def recall(self, options: Options, true: str, is_answer: bool = False) -> None:
-        """Say the one option that the story so far has fixed."""
+    def recall(self, options: Options, true: str, is_answer: bool = False) -> str:
+        """Say the one option that the story so far has fixed, and return what was said."""
 
 
 class Drawing:
@@ -123,9 +123,10 @@ class Drawing:
         self.parts.append(chosen)
         return chosen
 
-    def recall(self, options: Options, true: str, is_answer: bool = False) -> None:
+    def recall(self, options: Options, true: str, is_answer: bool = False) -> str:
         """Say the truth."""
         self.parts.append(true)
+        return true
 
 
 class Weighing(Drawing):
@@ -172,9 +173,10 @@ class Listing:
         self.parts.append(chosen)
         return chosen
 
-    def recall(self, options: Options, true: str, is_answer: bool = False) -> None:
+    def recall(self, options: Options, true: str, is_answer: bool = False) -> str:
         """Say the truth."""
         self.parts.append(true)
+        return true
 
     def next_script(self) -> list[int] | None:
         """Return the script after this one, as an odometer turns; None after the last."""
