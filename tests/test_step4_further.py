@@ -223,7 +223,7 @@ def test_every_token_is_scored_once_with_the_context_that_the_stride_gives() -> 
 def test_with_room_for_all_beams_the_search_finds_what_trying_everything_finds(
     seed: int, penalty: float
 ) -> None:
-    model, ids, length, end = draw_echo(Rng(seed), V=3, length=8).eval(), torch.tensor([1, 0]), 4, 2
+    model, ids, length, end = draw_echo(Rng(seed), V=3, length=8), torch.tensor([1, 0]), 4, 2
     texts = [text for n in range(1, length + 1) for text in itertools.product(range(3), repeat=n)]
     whole = [t for t in texts if end not in t[:-1] and (t[-1] == end or len(t) == length)]
     scores = []

@@ -93,7 +93,7 @@ class Echo(nn.Module):
 
 def draw_echo(rng: Any, V: int = 11, length: int = 24, decay: float = 0.6, scale: float = 2.0) -> Echo:
     """Return a model with drawn tables, whose most probable token depends on all that it reads, and where."""
-    return Echo(rng.normal(V, V, std=scale), rng.normal(length, V, std=scale), decay)
+    return Echo(rng.normal(V, V, std=scale), rng.normal(length, V, std=scale), decay).eval()
 
 
 def table_model(table: Tensor, length: int = 12) -> Echo:

@@ -39,12 +39,13 @@ def generate_speculative(m: Any, rng: Any) -> Any:
 
 def near(model: Echo, rng: Any) -> Echo:
     """Return a model that mostly says what the other says."""
-    return Echo(model.table.detach() + rng.normal(*model.table.shape, std=0.5), model.places.detach())
+    drawn = rng.normal(*model.table.shape, std=0.5)
+    return Echo(model.table.detach() + drawn, model.places.detach()).eval()
 
 
 def twin(model: Echo) -> Echo:
     """Return an equal model, which counts for itself."""
-    return Echo(model.table.detach(), model.places.detach())
+    return Echo(model.table.detach(), model.places.detach()).eval()
 
 
 def asking(m: Any, rng: Any, generator: torch.Generator, ids: torch.Tensor) -> Any:
@@ -52,15 +53,16 @@ def asking(m: Any, rng: Any, generator: torch.Generator, ids: torch.Tensor) -> A
     model = draw_echo(rng, V=9, length=70)
     draft, cold = twin(model), m.SamplingArgs(temperature=0.0)
     m.generate_speculative(model, draft, ids, 63, 20, cold, generator)
+    # The prompt may be read in a call of its own.
     said = "the model is asked once for 21 tokens where all 20 drafts of each round are right: calls"
-    yield at_most(said, len(model.calls), 3)
-    yield at_most("the draft model is asked once for each draft: calls", len(draft.calls), 60)
+    yield at_most(said, len(model.calls), 3 + 1)
+    yield at_most("the draft model is asked once for each draft: calls", len(draft.calls), 60 + 4)
     model.calls.clear()
     draft.calls.clear()
     m.generate_speculative(model, draft, ids, 63, 1, cold, generator)
-    yield at_most("rounds of one draft: the model reads each token once: tokens", model.positions_read(), 67)
-    yield at_most("and so does the draft model: tokens", draft.positions_read(), 67)
-    wrong = Echo(-model.table.detach(), -model.places.detach())
+    yield at_most("rounds of one draft: the model reads each token once: tokens", model.positions_read(), 68)
+    yield at_most("and so does the draft model: tokens", draft.positions_read(), 68)
+    wrong = Echo(-model.table.detach(), -model.places.detach()).eval()
     model.calls.clear()
     m.generate_speculative(model, wrong, ids, 6, 3, cold, generator)
     # The prompt and 3 drafts; then twice the token before and 3 drafts; then 2, then 1 and then none of them.

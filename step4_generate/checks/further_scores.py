@@ -158,7 +158,7 @@ def asking(m: Any, rng: Any, model: Echo, prompts: Any, never: int) -> Any:
 def small_beams(m: Any) -> Any:
     """Outputs are the beams (ids and scores), and how often the model was asked."""
     tables = (
-        [[0.0, 2.0, 0.5], [0.0, 0.5, 2.0], [0.0, 2.0, 0.5]],
+        [[0.0, 2.0, 0.5], [0.25, 0.75, 2.0], [0.0, 1.0, 0.5]],
         [[0.0, 2.0, 1.5], [0.0, 0.25, 0.5], [-4.0, 4.0, -3.0]],
     )
     for table, (count, length, penalty) in itertools.product(
