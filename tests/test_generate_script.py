@@ -415,3 +415,13 @@ def test_what_the_learners_code_raises_is_told_with_its_line(
     assert "model_exercise.py stopped with ZeroDivisionError" in said
     assert said.strip().endswith("Next: course check step4_generate")
     assert "talk/writer.py" not in said
+
+
+def test_a_setting_is_typed_as_it_is_shown() -> None:
+    settings = Settings().changed("stop", "The end").changed("stop", r'"\n\n"').changed("top-k", "5")
+    assert settings.stop == ("The end", "\n\n")
+    assert r"stop                'The end' '\n\n'" in str(settings)
+    assert settings.changed("stop", "off").stop == ()
+    assert settings.changed("top_k", "off").top_k is None
+    with pytest.raises(CannotWrite, match="in quotes must be as Python writes it"):
+        settings.changed("stop", '"open')

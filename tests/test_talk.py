@@ -428,3 +428,44 @@ def test_without_widgets_a_cell_asks_and_reads(monkeypatch: pytest.MonkeyPatch, 
     talk = talk_about_run(tmp_path, "One day.", solution=True, max_new_tokens=3)
     assert talk.story == "One day."
     assert "by the reference" in talk.whose
+
+
+IN_A_KERNEL = """
+from types import SimpleNamespace
+from step4_generate import model_solution
+from step4_generate.talk import talk_with
+from tests.test_talk import Scripted, STORY, WORDS
+words = Scripted([" Carl.<|end|>"])
+talk = talk_with(model_solution, SimpleNamespace(model=words, tokenizer=WORDS), STORY)
+"""
+
+
+@pytest.mark.slow
+def test_a_kernel_hears_the_page_and_sends_the_answer_piece_by_piece() -> None:
+    from jupyter_client.manager import start_new_kernel
+
+    manager, client = start_new_kernel(kernel_name="python3", cwd=str(COURSE_ROOT))
+    try:
+        client.execute(IN_A_KERNEL)
+        opened, said = [], []
+        while not said:
+            message = client.get_iopub_msg(timeout=60)
+            opened += [message["content"]] if message["msg_type"] == "comm_open" else []
+            said += [message["content"]] if message["content"].get("execution_state") == "idle" else []
+            assert message["msg_type"] != "error", message["content"]
+        talk = next(each for each in opened if "turns" in each["data"]["state"])
+        content = {"ask": "Who went with Felix?", "story": STORY}
+        data = {"method": "custom", "content": content}
+        message = client.session.msg("comm_msg", {"comm_id": talk["comm_id"], "data": data})
+        client.shell_channel.send(message)
+        pieces, turns = [], []
+        while not turns:
+            content = client.get_iopub_msg(timeout=60)["content"]
+            data = content.get("data", {}) if content.get("comm_id") == talk["comm_id"] else {}
+            pieces += [data["content"]["piece"]] if data.get("method") == "custom" else []
+            turns = data.get("state", {}).get("turns", [])
+        assert "".join(pieces) == "Carl."
+        assert (turns[0]["answer"], turns[0]["verdict"]) == ("Carl.", "right: the story says 'Carl.'")
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)

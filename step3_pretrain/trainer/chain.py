@@ -76,6 +76,6 @@ def _learners(step_name: str, trio: str) -> ModuleType:
     if not path.exists():
         raise CannotTrain(
             f"{path.parent.name}/{path.name} is missing: `course reset {step.folder}` puts a fresh one "
-            "there; --solution trains the reference"
+            "there; --solution does without"
         )
     return load(path, step, trio, stand_in=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -51,8 +52,8 @@ class Settings(SamplingOptions):
     def changed(self, name: str, text: str) -> Settings:
         """Return these settings with one of another value, as one types it; `off` takes it back.
 
-        A further stop string joins those that there are. Raises CannotWrite for a setting that there is not,
-        and for a value that it cannot have.
+        A further stop string joins those that there are; in quotes it is as Python writes it. Raises
+        CannotWrite for a setting that there is not, and for a value that it cannot have.
         """
         name = name.replace("-", "_")
         names = [each.name for each in fields(self)]
@@ -61,7 +62,7 @@ class Settings(SamplingOptions):
         if text == OFF:
             return replace(self, **{name: getattr(USUAL, name)})
         if name == "stop":
-            return replace(self, stop=(*self.stop, text))
+            return replace(self, stop=(*self.stop, _unquoted(text)))
         try:
             value: Any = int(text) if name in WHOLE else float(text)
         except ValueError:
@@ -71,6 +72,18 @@ class Settings(SamplingOptions):
 
     def __str__(self) -> str:
         return "\n".join(f"  {name:<20}{_shown(value)}" for name, value in asdict(self).items())
+
+
+def _unquoted(text: str) -> str:
+    if not text.startswith(("'", '"')):
+        return text
+    try:
+        found = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        found = None
+    if not isinstance(found, str):
+        raise CannotWrite(f"a stop string in quotes must be as Python writes it, got {text}")
+    return found
 
 
 def _shown(value: Any) -> str:
