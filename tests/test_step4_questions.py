@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 import torch
 
+from coursekit.corpora import storyworld
+from coursekit.corpora.storyworld.lexicon import lexicon
 from coursekit.registry import Choice, find_step
 from step1_tokenizer.model_solution import Tokenizer
 from step2_model.model_solution import ModelOutput
@@ -58,6 +61,7 @@ GIVEN: dict[str, list[float]] = {
     "moving": [8, 8],
     "last": [12, 60],
     "repair": [80],
+    "exam": [5, 30],
 }
 
 
@@ -271,6 +275,21 @@ def test_the_letter_that_may_begin_a_stop_string_is_held_back_and_nothing_else()
 def test_no_id_is_taken_behind_a_stop_string() -> None:
     assert shown_so_far("yes. User: and more", ("User:",))[1] == len("yes. User:")
     assert right("taken").text.startswith("The model would do one more step")
+
+
+def test_five_of_thirty_people_can_want_something() -> None:
+    words = lexicon(storyworld.DEFAULT_WORLD)
+    assert len(words.cast["hero"]) == 5
+    assert len(words.name.texts) == 30
+    heroes = {text.split(" wanted ")[0].split()[-1] for text in told_plainly(400)}
+    assert heroes == {name.strip() for name in words.cast["hero"]}
+    assert right("exam").text == "In 1 of 5 cases."
+
+
+def told_plainly(count: int) -> list[str]:
+    """Return stories that begin by themselves."""
+    texts = itertools.islice(storyworld.stories(), count)
+    return [text for text in texts if not text.startswith(storyworld.USER)]
 
 
 def test_a_special_token_is_one_id_and_as_plain_text_it_is_several() -> None:
