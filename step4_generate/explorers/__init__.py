@@ -3,6 +3,8 @@
 They compute with the functions of `mine = learner()` and say whose they are.
 """
 
+from step4_generate.explorers.beams import beams
 from step4_generate.explorers.next_token import next_token
+from step4_generate.explorers.speculation import speculation
 
-__all__ = ["next_token"]
+__all__ = ["beams", "next_token", "speculation"]
