@@ -95,7 +95,11 @@ function render({ model, el }) {
     page.question.value = "";
     page.question.focus();
   });
-  page.stop.addEventListener("click", () => model.send({ stop: true }));
+  page.stop.addEventListener("click", () => {
+    model.send({ stop: true });
+    // The button is about to be disabled: the keyboard goes on where the next question is typed.
+    page.question.focus();
+  });
   page.draw.addEventListener("click", () => model.send({ draw: true }));
   const listen = (message) => {
     if (!message || message.piece === undefined) return;

@@ -71,7 +71,8 @@ def test_a_question_is_asked_and_answered_with_the_keyboard_alone(page: Any) -> 
     asked = {"ask": "Who <b>wanted</b> it?", "story": f"{STORY} Ada was glad."}
     assert page.evaluate("() => window.sent") == [asked]
     page.evaluate("() => { change('running', true); piece('A'); piece('da.'); }")
-    assert page.inner_text(".turn") == "You: Who <b>wanted</b> it?\nModel: Ada."
+    assert page.inner_text(".asked") == "You: Who <b>wanted</b> it?"
+    assert page.inner_text(".answered") == "Model: Ada."
     assert page.get_attribute("[role=log]", "aria-busy") == "true"
     assert page.is_disabled("button[type=submit]")
     page.click("text=Stop")
