@@ -27,12 +27,12 @@ def one_hot(*tokens: int) -> torch.Tensor:
     return torch.eye(5)[list(tokens)]
 
 
-def repeated(m: Any, generator: torch.Generator, drafts: Any, q: Any, p: Any) -> list[list[int]]:
-    """Return which results come, of TIMES calls."""
-    results = [
-        m.accept_drafts(drafts.clone(), q.clone(), p.clone(), generator).tolist() for _ in range(TIMES)
-    ]
-    return sorted({tuple(result) for result in results})  # type: ignore[arg-type]
+def repeated(
+    m: Any, generator: torch.Generator, drafts: Any, q: Any, p: Any, times: int = TIMES
+) -> list[tuple[int, ...]]:
+    """Return which results come in so many calls."""
+    results = [m.accept_drafts(drafts.clone(), q.clone(), p.clone(), generator) for _ in range(times)]
+    return sorted({tuple(result.tolist()) for result in results})
 
 
 @check("4.12a")
