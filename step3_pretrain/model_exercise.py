@@ -153,13 +153,16 @@ def sample_documents(
 
     What `sample_blocks` is for one stream, this is for documents that fit into a block (a longer one is cut
     off): no row begins in the middle of something, and none holds a second document that has nothing to do
-    with the first. The price is padding. A row is laid out as in `document_batches`.
+    with the first. The price is padding. To keep it low, the documents of eight steps are drawn at once, and
+    those of about one length share a batch. A row is laid out as in `document_batches`.
     """
-    draw = random.Random(f"{seed}/{step}")
-    chosen = [documents[draw.randrange(len(documents))] for _ in range(batch_size)]
-    return _filled_up(
-        [[end_of_text, *document, end_of_text][:block_size] for document in chosen], end_of_text
-    )
+    at_once = 8
+    draw = random.Random(f"{seed}/{step // at_once}")
+    drawn = [documents[draw.randrange(len(documents))] for _ in range(at_once * batch_size)]
+    drawn.sort(key=len)
+    first = draw.sample(range(at_once), at_once)[step % at_once] * batch_size
+    rows = [[end_of_text, *document, end_of_text] for document in drawn[first : first + batch_size]]
+    return _filled_up([row[:block_size] for row in rows], end_of_text)
 
 
 def _filled_up(rows: Sequence[Sequence[int]], end_of_text: int) -> tuple[Tensor, Tensor]:
@@ -399,9 +402,8 @@ def spread_embeddings(model: Transformer) -> None:
 
     Step 2 draws them with 0.02, as GPT-2 does, whose width is 768. In a narrow model such vectors are short
     beside what the first blocks add to the stream, and which token stands somewhere is soon hard to read from
-    it: copying a name from the context sets in several times later. The price, with a tied head: a new model
-    expects every token to come once more, since a vector points to itself. Its first loss is well above ln V,
-    and the first steps unlearn that.
+    it: copying a name from the context sets in several times later. The model should have a head of its own:
+    a tied one, whose vectors point to themselves, would begin by expecting every token to come once more.
     """
     nn.init.normal_(model.embed_tokens.weight, std=model.args.d_model**-0.5)
 

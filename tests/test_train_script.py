@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +14,13 @@ import pytest
 import torch
 
 from coursekit.loading import load
-from coursekit.registry import find_step
+from coursekit.registry import COURSE_ROOT, find_step
 from coursekit.source import exercise_text, stub_text
 from step3_pretrain import train as script
 from step3_pretrain.run import load_run
 from step3_pretrain.run.folder import RunFolder
 from step3_pretrain.trainer import chain as chains
-from step3_pretrain.trainer import dry, experts, precision
+from step3_pretrain.trainer import dry, experts, precision, tokenizers
 from step3_pretrain.trainer.chain import Chain
 from step3_pretrain.trainer.errors import CannotTrain
 from step3_pretrain.trainer.options import Options
@@ -369,3 +372,67 @@ def test_activations_are_counted_as_they_are_kept() -> None:
             real(ids, labels=ids)
         wanted = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
         assert dry.activation_bytes(args, 2, torch.float32, "cpu") == pytest.approx(wanted, rel=0.01)
+
+
+def test_an_encoder_remembers_words_up_to_a_limit_and_encodes_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chain = Chain(is_reference=True)
+    tokenizer = chain.text.Tokenizer([(116, 104)], chain.core.SPECIAL_TOKENS)
+    monkeypatch.setattr(tokenizers, "MOST_REMEMBERED", 2)
+    encode = encoder_for(chain, tokenizer, "python")
+    for text in ["the one the two", *(f"that is {n} the" for n in range(2 * tokenizers.COMPARED))]:
+        assert encode(text) == tokenizer.encode(text)
+    assert len(encode.words) == 2
+
+
+# Trains on a small corpus first, so that all that torch keeps is there before the limit.
+LIMITED = """
+import resource, sys
+from pathlib import Path
+import torch
+from step3_pretrain.run.folder import METRICS, RunFolder
+from step3_pretrain.trainer.options import Options
+from step3_pretrain.trainer.setup import new_run
+from step3_pretrain.trainer.view import View
+
+torch.set_num_threads(1)
+small, large, folder = map(Path, sys.argv[1:])
+sizes = {"n_layers": 1, "d_model": 32, "intermediate_size": 64}
+for path in (small, large):
+    if path == large:
+        used = next(line for line in open("/proc/self/status") if line.startswith("VmData"))
+        limit = 1024 * int(used.split()[1]) + 32 * 2**20
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+        try:
+            path.read_bytes()
+            print("the limit does not bite")
+        except MemoryError:
+            pass
+    options = Options(corpus=f"file:{path}", steps=3, batch_size=2, block_size=32, vocab_size=300,
+                      solution=True, samples=0, eval_bytes=2_000, changes=sizes)
+    trainer = new_run(options, folder / path.stem, View(quiet=True), folder / "cache")
+    trainer.train()
+    lines = RunFolder(folder / path.stem).lines(METRICS)
+    print(path.stem, trainer.data.stream.num_bytes, *(line["loss"] for line in lines if "loss" in line))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts a process's own data against a limit")
+def test_a_text_larger_than_the_memory_trains(tmp_path: Path) -> None:
+    for name, blocks in (("small", 2), ("large", 450)):
+        with (tmp_path / f"{name}.txt").open("w", encoding="utf-8") as file:
+            for block in range(blocks):
+                file.write("".join(f"paragraph {block} {n}{' word' * 18} end\n\n" for n in range(1000)))
+    size = (tmp_path / "large.txt").stat().st_size
+    assert size > 1.5 * 32 * 2**20
+    line = [sys.executable, "-c", LIMITED, *(str(tmp_path / f"{name}.txt") for name in ("small", "large"))]
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*line, str(tmp_path)], cwd=COURSE_ROOT, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    told = [line.split() for line in done.stdout.splitlines()]
+    assert [name for name, *_ in told] == ["small", "large"]
+    assert int(told[1][1]) > 0.8 * size, "the training side is encoded whole"
+    assert all(0 < float(loss) < 7 for _, _, *losses in told for loss in losses)

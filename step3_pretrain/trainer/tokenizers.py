@@ -22,6 +22,8 @@ OWN, BYTES = "own", "bytes"
 SAMPLE = 4_000_000
 # The plain training of 1.4 counts all pairs anew for every merge, so that it gets only the commonest words.
 MOST_WORDS = 3_000
+# Words whose ids are remembered at most, some hundred megabytes: a large corpus has new ones without end.
+MOST_REMEMBERED = 1_000_000
 # Documents on which the memory of words is compared with the tokenizer itself.
 COMPARED = 20
 # Corpora that write their own dialogues; in texts of others these tokens are plain text.
@@ -93,7 +95,7 @@ def _has_fast_training(chain: Chain) -> bool:
 
 @dataclass
 class Encoder:
-    """Encodes documents as the tokenizer does, and remembers the ids of every word that it has met.
+    """Encodes documents as the tokenizer does, and remembers the ids of the words that it has met.
 
     What a word becomes does not depend on its neighbors. A tokenizer of which this does not hold shows it on
     the first documents, and is asked for whole texts from then on.
@@ -123,9 +125,12 @@ class Encoder:
                 ids.append(self.tokenizer.special_tokens[piece])
                 continue
             for word in self.chain.text.split_words(piece):
-                if word not in self.words:
-                    self.words[word] = list(self.tokenizer.encode_ordinary(word))
-                ids += self.words[word]
+                known = self.words.get(word)
+                if known is None:
+                    known = list(self.tokenizer.encode_ordinary(word))
+                    if len(self.words) < MOST_REMEMBERED:
+                        self.words[word] = known
+                ids += known
         return ids
 
 
