@@ -66,7 +66,7 @@ def small_texts(m: Any) -> Any:
     ):
         model = Adding().train(is_training)
         inputs = {"ids": torch.tensor(ids), "max_new_tokens": count, "window": window}
-        inputs |= {"model": "says the last digit of the sum of all it reads, in training one more"}
+        inputs |= {"model": "says the last digit of the sum of all ids, in training + 1"}
         found = m.generate(model, torch.tensor(ids), count, window)
         known = found if is_stopped(found) else (found, model.training)
         yield inputs | {"model.training": is_training}, known
@@ -181,7 +181,7 @@ def small_cached_texts(m: Any) -> Any:
     ):
         model = Adding().train(is_training)
         inputs = {"ids": torch.tensor(ids), "max_new_tokens": count, "window": window}
-        inputs |= {"model": "says the last digit of the sum of all it reads, in training one more"}
+        inputs |= {"model": "says the last digit of the sum of all ids, in training + 1"}
         found = taken(m, model, torch.tensor(ids), count, window)
         yield inputs | {"model.training": is_training}, (found, str(model.lengths), model.training)
     second = lambda logits: logits.topk(2, dim=-1).indices[:, 1] * 0 + 3  # noqa: E731

@@ -160,13 +160,13 @@ def often(tokens: Tensor, V: int) -> list[int]:
 def small_samples(m: Any) -> Any:
     """What is drawn is counted: in hundreds, to the nearest 20 of 400."""
     for logits, T in (([[0.0, 1.0]], 1.0), ([[0.0, 1.0]], 0.5), ([[2.0, 4.0]], 2.0), ([[1.0, 3.0]], INF)):
-        inputs = {"function": "apply_temperature, then its softmax", "logits": torch.tensor(logits)}
+        inputs = {"function": "softmax of apply_temperature", "logits": torch.tensor(logits)}
         yield inputs | {"temperature": T}, laws(m, torch.tensor(logits), T)[0]
     for logits, T in (([[0.0, -INF, 0.0]], INF), ([[0.0, 1e12]], 1e-30), ([[1.0, 0.0], [90.0, 91.0]], 1e-30)):
-        inputs = {"function": "apply_temperature, then its softmax", "logits": torch.tensor(logits)}
+        inputs = {"function": "softmax of apply_temperature", "logits": torch.tensor(logits)}
         yield inputs | {"temperature": T}, laws(m, torch.tensor(logits), T)[0]
     half = torch.tensor([[1.0, 0.0]]).bfloat16()
-    shown = {"function": "apply_temperature, then its softmax", "logits": "[[1, 0]] in bfloat16"}
+    shown = {"function": "softmax of apply_temperature", "logits": "[[1, 0]] in bfloat16"}
     yield shown | {"temperature": 0.3}, laws(m, half, 0.3)[0]
     mine = torch.tensor([[1.0, 3.0]])
     m.sample(mine, 0.5)
