@@ -454,7 +454,7 @@ def test_a_kernel_hears_the_page_and_sends_the_answer_piece_by_piece() -> None:
             said += [message["content"]] if message["content"].get("execution_state") == "idle" else []
             assert message["msg_type"] != "error", message["content"]
         talk = next(each for each in opened if "turns" in each["data"]["state"])
-        content = {"ask": "Who went with Felix?", "story": STORY}
+        content = {"ask": "Who went with Ada?", "story": STORY}
         data = {"method": "custom", "content": content}
         message = client.session.msg("comm_msg", {"comm_id": talk["comm_id"], "data": data})
         client.shell_channel.send(message)
