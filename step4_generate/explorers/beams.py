@@ -88,7 +88,8 @@ def drawn(tree: Tree, label: str) -> Figure:
             is_open = node["state"] == OPEN
             color = COLORS[0] if is_open else COLORS[1] if node["state"] == ENDED else "#999999"
             (x, y), style = before[node["parent"]], "-" if node["state"] != DROPPED else ":"
-            ax.plot([x, step], [y, -row], color=color, linestyle=style, linewidth=1)
+            # From behind the name of the beginning to before its own.
+            ax.plot([x + 0.6 * (x > 0), step], [y, -row], color=color, linestyle=style, linewidth=1)
             mark = {OPEN: "", ENDED: " ■", DROPPED: " ✕"}[node["state"]]
             ax.text(step, -row, f" {node['name']}{mark}", fontsize=7, color=color, va="center")
             here += [(step, -row)] if is_open else []
