@@ -36,9 +36,9 @@ from tests.tiny_runs import tokenizer as tiny_tokenizer
 from tests.tiny_runs import write_run
 
 STORY = (
-    "One day, Ada wanted a white coat. But Ben had forgotten the white coat near the roof. So Ada "
+    "One day, Ada wanted a white hat. But Ben had forgotten the white hat near the roof. So Ada "
     "went to the roof with Carl. There, the roof was steep, so Carl got a rope. Now Ada had the white "
-    "coat. Ada was proud. At night, Carl put the white coat near the shop."
+    "hat. Ada was proud. At night, Carl put the white hat near the shop."
 )
 GREEDY = Settings(temperature=0.0, max_new_tokens=40)
 WORDS = tiny_tokenizer()
@@ -159,10 +159,10 @@ def test_the_right_reply_is_that_of_the_corpus() -> None:
     [
         (STORY, "Why was Ada proud?"),
         (STORY, "Where is the harp?"),
-        (STORY, "Who wanted the coat"),
-        (STORY.replace("proud", "purple"), "Who wanted the coat?"),
-        ("", "Who wanted the coat?"),
-        ("Once upon a time there was a coat.", "Who wanted the coat?"),
+        (STORY, "Who wanted the hat"),
+        (STORY.replace("proud", "purple"), "Who wanted the hat?"),
+        ("", "Who wanted the hat?"),
+        ("Once upon a time there was a hat.", "Who wanted the hat?"),
         (STORY, ""),
     ],
 )
@@ -173,18 +173,18 @@ def test_where_the_parser_cannot_tell_it_says_nothing(story: str, question: str)
 
 def test_a_story_that_was_edited_is_judged_by_what_it_says_now() -> None:
     edited = STORY.replace("Carl", "Ida").replace("near the shop", "near the mill")
-    assert str(judged(edited, "Where is the coat?", " Near the mill.")) == (
+    assert str(judged(edited, "Where is the hat?", " Near the mill.")) == (
         "right: the story says 'Near the mill.'"
     )
     for reply in ("Near the shop.", "the mill", "Near the mill. Yes.", ""):
-        verdict = judged(edited, "Where is the coat?", reply)
+        verdict = judged(edited, "Where is the hat?", reply)
         assert verdict is not None
         assert not verdict.is_right
     assert judged(edited, "Who went with Ada?", "Ida.").is_right  # type: ignore[union-attr]
 
 
 def test_a_story_that_was_asked_for_is_judged_as_a_whole() -> None:
-    text = next(text for text in held_out_stories(0) if text.startswith(USER) and "broke" not in text)
+    text = next(text for text in held_out_stories(0) if text.startswith(USER) and " went to the" in text)
     request, _, rest = text.removeprefix(f"{USER} ").partition(f" {ASSISTANT}")
     story = rest.partition(END)[0].strip()
     assert str(judged("", request, story)) == "right: a whole story, true to itself"
@@ -205,19 +205,19 @@ def test_a_turn_ends_at_its_marker_and_gets_its_verdict() -> None:
     conversation = Conversation(opened, GREEDY, STORY)
     assert said(conversation, "Who went with Ada?") == "Carl."
     assert str(conversation.verdict) == "right: the story says 'Carl.'"
-    assert said(conversation, "Who wanted the coat?") == "Ben."
+    assert said(conversation, "Who wanted the hat?") == "Ben."
     assert str(conversation.verdict) == "wrong: the story says 'Ada.'"
-    assert said(conversation, " Where is the coat? ") == "Near the shop."
+    assert said(conversation, " Where is the hat? ") == "Near the shop."
     assert [message["role"] for message in conversation.messages] == ["system", *["user", "assistant"] * 3]
     assert opened.model.prompts[2] == (
-        f"{START}{STORY} {USER} Who went with Ada? {ASSISTANT} Carl.{END} {USER} Who wanted the coat? "
-        f"{ASSISTANT} Ben.{END} {USER} Where is the coat? {ASSISTANT}"
+        f"{START}{STORY} {USER} Who went with Ada? {ASSISTANT} Carl.{END} {USER} Who wanted the hat? "
+        f"{ASSISTANT} Ben.{END} {USER} Where is the hat? {ASSISTANT}"
     )
 
 
 def test_a_story_that_was_asked_for_is_what_is_asked_about() -> None:
     conversation = Conversation(scripted(f" {STORY}{END}", f" Carl.{END}"), Settings(max_new_tokens=300))
-    said(conversation, "Tell me about Ada, Ben and a white coat.")
+    said(conversation, "Tell me about Ada, Ben and a white hat.")
     assert str(conversation.verdict) == "right: a whole story, true to itself"
     said(conversation, "Who went with Ada?")
     assert conversation.verdict is not None
@@ -225,7 +225,7 @@ def test_a_story_that_was_asked_for_is_what_is_asked_about() -> None:
 
 
 def test_the_oldest_turns_are_left_out_when_the_context_is_full() -> None:
-    asked = ["Who went with Ada?", "Who wanted the coat?", "Where is the coat?", "Who got a rope?"]
+    asked = ["Who went with Ada?", "Who wanted the hat?", "Where is the hat?", "Who got a rope?"]
     replies = [f" Carl.{END}"] * len(asked)
     story = len(Conversation(scripted(), GREEDY, STORY).ids([{"role": "system", "content": STORY}]))
     opened = scripted(*replies, context=(story + 40) * 4 // 3)
@@ -246,10 +246,10 @@ def test_the_oldest_turns_are_left_out_when_the_context_is_full() -> None:
 
 
 def test_the_turn_that_told_the_story_is_left_out_last() -> None:
-    asked = ["Who went with Ada?", "Who wanted the coat?", "Where is the coat?", "Who got a rope?"]
+    asked = ["Who went with Ada?", "Who wanted the hat?", "Where is the hat?", "Who got a rope?"]
     opened = scripted(f" {STORY}{END}", *[f" Carl.{END}"] * 4, context=240)
     conversation = Conversation(opened, Settings(temperature=0, max_new_tokens=300))
-    said(conversation, "Tell me about Ada, Ben and a white coat.")
+    said(conversation, "Tell me about Ada, Ben and a white hat.")
     for question in asked:
         said(conversation, question)
     assert "left out" in conversation.note
@@ -371,12 +371,12 @@ def speaker(*replies: str) -> Any:
 def test_the_notebook_streams_the_same_talk() -> None:
     widget = talk_with(solution, speaker(f" Carl.{END}", f" Ben.{END}", f" Ben.{END}"), STORY)
     assert "".join(heard(widget, ask="Who went with Ada?", story=STORY)) == "Carl."
-    heard(widget, ask="Who wanted the coat?", story=STORY)
+    heard(widget, ask="Who wanted the hat?", story=STORY)
     assert [(turn["answer"], turn["is_right"]) for turn in widget.turns] == [("Carl.", True), ("Ben.", False)]
     assert widget.turns[1]["verdict"] == "wrong: the story says 'Ada.'"
     assert widget.whose == "Computed by the reference."
     edited = STORY.replace("Ada", "Ben").replace("But Ben", "But Ada")
-    heard(widget, ask="Who wanted the coat?", story=edited)
+    heard(widget, ask="Who wanted the hat?", story=edited)
     assert [turn["is_right"] for turn in widget.turns] == [True], "another story begins anew"
     assert not widget.running
     heard(widget, draw=True)
