@@ -11,7 +11,7 @@ export default explorer({
     const walk = (by) => changed((at.calls = clamp(at.calls + by, 0, most)));
     const choose = (by) => changed((at.race = clamp(at.race + by, 0, races.length - 1)));
     const lanes = [0, 1].map(() => ({ title: h("h4", {}), tokens: h("div", { class: "lane" }) }));
-    const names = ["calls of the large model", "tokens written", "tokens the large model read", "drafts made"];
+    const names = ["calls of the large model", "tokens written", "tokens that it read", "drafts made"];
     const rows = names.map((name) => {
       const cells = [h("td"), h("td")];
       return { cells, element: h("tr", {}, h("th", { scope: "row", class: "left" }, name), cells) };
