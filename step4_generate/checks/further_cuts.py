@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -33,7 +34,7 @@ def keep_min_p(m: Any, rng: Any) -> Any:
     given = logits.clone()
     m.keep_min_p(given, 0.3)
     yield "the argument is left as it was", given
-    wrong = [ending(lambda share=share: m.keep_min_p(logits, share)) for share in (-0.1, 1.1)]  # type: ignore[misc]
+    wrong = [ending(partial(m.keep_min_p, logits, share)) for share in (-0.1, 1.1)]
     yield "a min_p below 0 or above 1 is refused", wrong
 
 
@@ -81,7 +82,7 @@ def repetition(m: Any, rng: Any) -> Any:
     given = mixed.clone()
     m.penalize_repetition(given, ids, 1.3)
     yield "the logits are left as they were", given
-    wrong = [ending(lambda p=p: m.penalize_repetition(mixed, ids, p)) for p in (0.0, -1.0)]  # type: ignore[misc]
+    wrong = [ending(partial(m.penalize_repetition, mixed, ids, p)) for p in (0.0, -1.0)]
     yield "a penalty of 0 or below is refused", wrong
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -122,7 +123,8 @@ def around(m: Any, rng: Any, model: Echo, draft: Echo, ids: torch.Tensor) -> Any
     yield "each model is in the mode in which it was before", [model.training, draft.training]
     small = torch.zeros(1, 10, dtype=torch.int64)
     cold = m.SamplingArgs(temperature=0.0)
-    tries = [ending(lambda n=n: m.generate_speculative(model, draft, small, n, 3, cold)) for n in (15, 16)]  # type: ignore[misc]
+    write = partial(m.generate_speculative, model, draft, small)
+    tries = [ending(partial(write, n, 3, cold)) for n in (15, 16)]
     yield "10 and 15 tokens fit into 25 positions of the draft model, 16 do not", tries
 
 

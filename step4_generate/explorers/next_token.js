@@ -1,4 +1,4 @@
-// The law of the next token: a temperature, then top-k, top-p and min-p, each on what the one before has left.
+// The law of the next token: temperature, top-k, top-p and min-p, each on what the one before has left.
 
 const MARKS = { kept: "●", cut: "✕" };
 
@@ -171,8 +171,8 @@ export default explorer({
       tellPlace(text, at.position, tokens.length, here);
       say(
         `After “${tokens[at.position]}” ${kept} of ${V} tokens are left, which had ${percent(mass)} of the ` +
-          `probability. “${vocabulary[seen[0]]}” is drawn with ${percent(law[seen[0]])}; the choice is as free ` +
-          `as one among ${fixed(Math.exp(after), 1)} equally likely tokens, before it was ` +
+          `probability. “${vocabulary[seen[0]]}” is drawn with ${percent(law[seen[0]])}; the choice is as ` +
+          `free as one among ${fixed(Math.exp(after), 1)} equally likely tokens, before it was ` +
           `${fixed(Math.exp(before), 1)}.`,
       );
     };

@@ -40,7 +40,8 @@ def run(
     """Generate, where `ask(ids, cache, padding, step)` returns the logits of the next column."""
     refuse(model, prompts, max_new_tokens)
     ids, padding = pad_left(prompts, 0)
-    rows, is_open, cache = [[] for _ in prompts], [True] * len(prompts), model.new_cache()  # type: ignore[var-annotated]
+    rows: list[list[int]] = [[] for _ in prompts]
+    is_open, cache = [True] * len(prompts), model.new_cache()
     with reading(model):
         for step in range(max_new_tokens):
             ids = choose(ask(ids, cache, padding, step))[:, None]
