@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ import torch
 from coursekit.budget import Budget
 from coursekit.corpora import storyworld
 from step3_pretrain import model_solution as reference
-from step3_pretrain.experiments import faults, finale, live, optimizing, resuming, small, watching
+from step3_pretrain.experiments import faults, finale, learning, live, optimizing, resuming, small, watching
 
 
 @pytest.fixture(scope="module")
@@ -203,3 +205,24 @@ def test_a_limit_saves_gradient_descent_and_a_schedule_gains_late(
     assert cosine < warmed < constant
     halfway = [small.mean_of_last(run[:100], 20) for run in runs[1:]]
     assert halfway[1] > 0.97 * halfway[0]
+
+
+def test_what_five_minutes_teach_is_measured_by_a_run_of_the_script_and_held_to_its_bars(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = partial(
+        learning.learned, answers=4, samples=4, minutes=None, steps=4, batch_size=4, max_documents=120
+    )
+    monkeypatch.setattr(learning, "learned", short)
+    monkeypatch.setattr(learning, "SEEDS", (3,))
+    monkeypatch.setattr(learning, "PICTURE", tmp_path / "curves.png")
+    found = learning.evidence()
+    (run,) = found["results"]["runs"].values()
+    assert (run["steps"], len(run["curve"]), found["seeds"]) == (4, 4, [3])
+    assert run["curve"][-1][1] > 5 * run["judged"]["floor"]["bits_per_byte"]
+    parts = sum(run["judged"]["loss"][kind] for kind in ("form", "choice", "recall"))
+    assert parts == pytest.approx(run["judged"]["loss"]["above"])
+    assert len(found["claims"]) == 4
+    assert not any(found["claims"].values()), "four steps teach nothing"
+    assert {len(row) for row in found["table"]["rows"]} == {len(found["table"]["head"])} == {2}
+    assert (tmp_path / "curves.png").stat().st_size > 1_000

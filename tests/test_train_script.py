@@ -338,7 +338,7 @@ def test_a_plan_counts_steps_or_follows_the_clock() -> None:
     assert (steps.total, steps.warmup, steps.by_clock) == (100, 5, False)
     assert plan(Options(epochs=2.0, batch_size=4), 1_280, 4 * 32).total == 20
     clock = plan(Options(minutes=1.0), 10_000, 32)
-    assert clock.rate(chain, 7, 60.0, 1.0) == pytest.approx(0.1)
+    assert clock.rate(chain, 7, 60.0, 1.0) == 0.0
     assert clock.rate(chain, 7, 3.0, 1.0) == pytest.approx(1.0)
     assert clock.fraction(7, 30.0) == 0.5
     due = [
@@ -350,7 +350,8 @@ def test_a_plan_counts_steps_or_follows_the_clock() -> None:
 def test_a_dry_run_says_what_it_would_cost_and_makes_nothing(corpus: str, cache: Path) -> None:
     bill = dry.dry_run(toy(corpus, optimizer="muon"), View(quiet=True))
     count = sum(p.numel() for p in Chain(True).model.Transformer(
-        Chain(True).model.ModelConfigs.tiny(max_seq_len=32, vocab_size=300, **TOY)).parameters())  # fmt: skip
+        Chain(True).model.ModelConfigs.tiny(
+            max_seq_len=32, vocab_size=300, tie_embeddings=False, **TOY)).parameters())  # fmt: skip
     assert f"parameters  {count:,} (Transformer, tiny)" in bill
     assert "6 steps, 768 tokens" in bill
     assert "tried in float32 on cpu" in bill

@@ -26,7 +26,8 @@ PICTURE = COURSE_ROOT / "docs" / "images" / "learning.png"
 SEEDS = (0, 1, 2)
 MINUTES = 5.0
 # Held-out stories that are asked about, and stories that the model writes, for each seed.
-NUM_ANSWERS, NUM_SAMPLES = 200, 400
+NUM_ANSWERS = 200
+NUM_SAMPLES = 400
 # The bars: the loss above the floor, samples without a fault in form, of these true to their own facts,
 # questions rightly answered.
 MOST_ABOVE, LEAST_GRAMMATICAL, LEAST_TRUE, LEAST_RIGHT = 0.15, 0.95, 0.80, 0.70
@@ -116,10 +117,11 @@ def draw(runs: dict[str, Any]) -> Figure:
     for i, (seed, run) in enumerate(runs.items()):
         seconds, bits = zip(*run["curve"])
         minutes = [second / 60 for second in seconds]
-        style = {"color": COLORS[i], "linestyle": STYLES[i], "marker": MARKERS[i]}
-        ax.plot(minutes, bits, ms=4, label=f"seed {seed}", **style)
+        ax.plot(
+            minutes, bits, color=COLORS[i], linestyle=STYLES[i], marker=MARKERS[i], ms=4, label=f"seed {seed}"
+        )
     known = next(iter(runs.values()))["judged"]["floor"]
     ax.axhline(known["bits_per_byte"], color="#444444", linewidth=1, label="the floor")
-    ax.set(xlabel="minutes of training", ylabel="held-out bits per byte", yscale="log")
+    ax.set(xlabel="minutes of training", ylabel="held-out bits per byte")
     ax.legend(frameon=False, fontsize=9)
     return figure
