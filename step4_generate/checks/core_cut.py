@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -57,7 +58,7 @@ def keep_top_k(m: Any, rng: Any) -> Any:
     with unchanged(rows) as told:
         m.keep_top_k(rows, 3)
     yield "the logits that were passed are as they were", told
-    yield "a k of 0 or -1 is refused", [refusal(lambda k=k: m.keep_top_k(rows, k)) for k in (0, -1)]
+    yield "a k of 0 or -1 is refused", [refusal(partial(m.keep_top_k, rows, k)) for k in (0, -1)]
 
 
 @cases("4.3")
@@ -136,7 +137,7 @@ def unusual(m: Any, rng: Any, rows: Tensor, p: float) -> Any:
     wrong = (0.0, -0.5, 1.5, float("nan"))
     yield (
         "a p of 0, below it, above 1 or NaN is refused",
-        [refusal(lambda p=p: m.keep_top_p(rows, p)) for p in wrong],
+        [refusal(partial(m.keep_top_p, rows, p)) for p in wrong],
     )
 
 

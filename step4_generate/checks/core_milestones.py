@@ -136,7 +136,7 @@ class Library(SimpleNamespace):
         from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
         temperature, k, p = setting
-        steps = [TemperatureLogitsWarper(temperature)]
+        steps: list[Any] = [TemperatureLogitsWarper(temperature)]
         steps += [TopKLogitsWarper(k)] if k else []
         steps += [TopPLogitsWarper(p)] if p else []
 

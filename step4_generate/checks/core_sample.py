@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -47,7 +48,7 @@ def sample(m: Any, rng: Any) -> Any:
     wrong = (0.0, -1.0, -INF, NAN)
     yield (
         "apply_temperature refuses 0, what is below, and NaN",
-        [refusal(lambda T=T: m.apply_temperature(rows, T)) for T in wrong],
+        [refusal(partial(m.apply_temperature, rows, T)) for T in wrong],
     )
     with unchanged(rows) as told:
         m.apply_temperature(rows, 0.5)
@@ -142,7 +143,7 @@ def of_generators(m: Any, rng: Any, many: Tensor) -> Any:
     )
     yield (
         "sample refuses what is below 0, and NaN",
-        [refusal(lambda T=T: m.sample(many[:2], T)) for T in (-1.0, -INF, NAN)],
+        [refusal(partial(m.sample, many[:2], T)) for T in (-1.0, -INF, NAN)],
     )
 
 
@@ -180,11 +181,11 @@ def small_draws(m: Any) -> Any:
         inputs = {"function": "sample", "logits": torch.tensor(weights).log(), "temperature": T}
         yield inputs, m.sample(torch.tensor(weights).log(), T)
     fix_chance(0)
-    for weights, T in (([1, 1], 1.0), ([1, 3], 1.0), ([1, 2], 0.5), ([1, 16], 2.0), ([1, 0, 3], 1.0)):
-        logits = torch.tensor(weights).log()
+    for row, T in (([1, 1], 1.0), ([1, 3], 1.0), ([1, 2], 0.5), ([1, 16], 2.0), ([1, 0, 3], 1.0)):
+        logits = torch.tensor(row).log()
         inputs = {"function": "sample, 40,000 rows at once", "logits": logits, "temperature": T}
         shown = {"asked": "how often each token came, in hundreds, to the nearest 20"}
-        yield inputs | shown, often(m.sample(logits.expand(100 * HUNDREDS, -1), T), len(weights))
+        yield inputs | shown, often(m.sample(logits.expand(100 * HUNDREDS, -1), T), len(row))
     logits = torch.zeros(50, 4)
     for told, one, two in (("equal", 1, 1), ("two", 1, 2)):
         drawn = [m.sample(logits, 1.0, generator_of(seed)) for seed in (one, two)]

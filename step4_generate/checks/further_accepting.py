@@ -127,6 +127,6 @@ def small_rounds(m: Any) -> Any:
         ([0], [[0.5, 0.0, 0.5]], [[0.0, 0.5, 0.5], [1.0, 0.0, 0.0]]),
     )
     for drafts, q, p in tries:
-        given = [torch.tensor(drafts), torch.tensor(q), torch.tensor(p)]
-        inputs = dict(zip(("drafts", "draft_probs", "target_probs"), given, strict=True))
-        yield {**inputs, "calls": 100}, repeated(m, generator, *given, times=100)
+        drafted, before, wanted = torch.tensor(drafts), torch.tensor(q), torch.tensor(p)
+        inputs = {"drafts": drafted, "draft_probs": before, "target_probs": wanted, "calls": 100}
+        yield inputs, repeated(m, generator, drafted, before, wanted, times=100)
