@@ -11,6 +11,7 @@ from coursekit.dev.example import example
 from coursekit.dev.facts import claims, path_table, ratios, table, totals, variants, written
 from coursekit.dev.notebook import BuildError
 from coursekit.dev.questions import sections
+from coursekit.dev.reference import command_table, signature_table
 from coursekit.registry import Exercise, Step, load_course
 
 _BLOCK = re.compile(
@@ -28,8 +29,9 @@ def with_tables(path: Path, root: Path) -> str | None:
     (of the page's step), "goals" (what one can do at the page's end), "steps" (the whole course), "paths"
     (hours and exercises of each), "totals" (of the scoreboard), "written EVIDENCE" (by that run's model),
     "ratios EVIDENCE" (of the benchmark that it keeps), "variants EVIDENCE" (what it compared), "table
-    EVIDENCE" (that it holds), "claims EVIDENCE" (and whether they held), or
-    "example ID MISTAKE" (what a check says to it; to the solution, for MISTAKE = solution).
+    EVIDENCE" (that it holds), "claims EVIDENCE" (and whether they held), "commands" (all of `course`),
+    "signatures" (all that learners write), or "example ID MISTAKE" (what a check says to it; to the solution,
+    for MISTAKE = solution).
     """
     text = path.read_text(encoding="utf-8").replace("\r\n", "\n")
     if "<!-- generated:" not in text:
@@ -60,6 +62,8 @@ def _makers(path: Path, root: Path, arguments: str) -> dict[str, Callable[[], st
         "table": lambda: table(arguments, root),
         "claims": lambda: claims(arguments, root),
         "example": lambda: example(arguments, root),
+        "commands": lambda: command_table(steps),
+        "signatures": lambda: signature_table(steps, lambda writeup: _from_page(writeup, path, root)),
     }
     for step in steps:
         if path.parent == step.path or path in {chapter.source for chapter in step.chapters}:
@@ -133,3 +137,8 @@ def _targets(exercise: Exercise) -> str:
 def _link(writeup: str, step: Step) -> str:
     """Return the way from the step's folder to a page that is named from the root."""
     return posixpath.relpath(writeup, step.folder)
+
+
+def _from_page(writeup: str, page: Path, root: Path) -> str:
+    """Return the way from a page to another that is named from the root."""
+    return posixpath.relpath(writeup, page.parent.relative_to(root).as_posix())
