@@ -69,8 +69,7 @@ def test_a_learner_goes_from_empty_files_to_a_talk(run: Run, place: Path, tmp_pa
         assert set(each["after"]) == {"passed"}, each
 
     course = ("-m", "coursekit.cli.app")
-    told = run(*course, "train", "--minutes", "1", "--output", "runs/first", "--seed", "0")
-    assert "runs/first" in told
+    run(*course, "train", "--minutes", "1", "--output", "runs/first", "--seed", "0")
     written = run(
         *course, "generate", "runs/first", "--prompt", "One day, Ada wanted a", "--temperature", "0"
     )
@@ -82,9 +81,11 @@ def test_a_learner_goes_from_empty_files_to_a_talk(run: Run, place: Path, tmp_pa
     assert "<|" not in talk
     assert re.search(r"\b(right|wrong)\b", talk)
 
-    exported = run(*course, "export", "runs/first", str(tmp_path / "exported"))
+    run(*course, "export", "runs/first", str(tmp_path / "exported"))
     card = (tmp_path / "exported" / "README.md").read_text(encoding="utf-8")
-    assert "4.5" in exported + card
+    assert re.search(r"the learner's own \| (\d+) \| 1\.1, 1\.2, .*, 2\.11b, 3\.1, .*, 3\.8 \|", card)
+    assert "reference" not in card
+
     prompt, lines = "One day, Ada wanted", tmp_path / "ours.jsonl"
     options = ("--temperature", "0", "--max-new-tokens", "24", "--output", str(lines))
     run(*course, "generate", "runs/first", "--prompt", prompt, *options)
