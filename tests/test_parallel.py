@@ -85,8 +85,9 @@ def test_a_run_of_two_goes_on_bit_for_bit(seen: dict[str, Any], name: str) -> No
 
 
 def test_dropout_draws_other_numbers_in_each_process(folder: Path, seen: dict[str, Any]) -> None:
-    # How far apart is chance, and small in a new model: more than rounding is what counts.
-    assert abs(alone(folder, "dropout")[0][0] - seen["dropout"][0][0]) > 10 * TOLERANCE
+    # How far apart is chance, and small in a new model, whose logits are: some steps on, and more than
+    # rounding, which other runs stay within at every step.
+    assert abs(alone(folder, "dropout")[-1][0] - seen["dropout"][-1][0]) > 10 * TOLERANCE
     with safe_open(shard(folder / "dropout", 0), "pt") as file:
         names = file.offset_keys()
         states = {name: file.get_tensor(name) for name in names if name.startswith("generator")}
