@@ -6,7 +6,7 @@ import os
 import signal
 import textwrap
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,26 @@ os.environ["COURSE_TEST_RUN"] = uuid.uuid4().hex
 signal.signal(signal.SIGINT, signal.default_int_handler)
 TOY = Path(__file__).parent / "toy"
 STEP2 = Path(__file__).parent.parent / "step2_model"
+
+
+def replaced(text: str, bodies: Mapping[str, str]) -> str:
+    """Return the text with other bodies for these functions and methods."""
+    from coursekit.source import find_spans
+
+    for target, body in bodies.items():
+        span = find_spans(text, [target])[target]
+        lines = text.splitlines()
+        indent = " " * (8 if "." in target else 4)
+        new = textwrap.indent(textwrap.dedent(body).strip("\n"), indent).splitlines()
+        lines[span.body_first - 1 : span.last] = new
+        text = "\n".join(lines) + "\n"
+    return text
+
+
+@pytest.fixture(scope="session")
+def with_bodies() -> Callable[[str, Mapping[str, str]], str]:
+    """Return what gives a text other bodies."""
+    return replaced
 
 
 class Toy:
@@ -42,18 +62,7 @@ class Toy:
 
     def with_bodies(self, **bodies: str) -> str:
         """Return the solution with other bodies: `double="return 3 * x"`, `Pair__push="pass"`."""
-        from coursekit.source import find_spans
-
-        text = self.solution
-        for name, body in bodies.items():
-            target = name.replace("__", ".")
-            span = find_spans(text, [target])[target]
-            lines = text.splitlines()
-            indent = " " * (8 if "." in target else 4)
-            new = textwrap.indent(textwrap.dedent(body).strip("\n"), indent).splitlines()
-            lines[span.body_first - 1 : span.last] = new
-            text = "\n".join(lines) + "\n"
-        return text
+        return replaced(self.solution, {name.replace("__", "."): body for name, body in bodies.items()})
 
     def line_of(self, text: str, part: str) -> int:
         """Return the number of the first line that holds the part, counted from 1."""

@@ -158,20 +158,15 @@ def test_what_a_killed_writer_left_is_swept_once_it_is_old(
 
 
 LIMITED = """
-import resource, sys
+import sys
 import numpy as np
 from pathlib import Path
 from coursekit.corpora.shards import write_shards
 from coursekit.corpora.sources import documents
+sys.path.insert(0, "tests")
+from limited_memory import limit_memory
 path, folder = map(Path, sys.argv[1:])
-used = next(line for line in open("/proc/self/status") if line.startswith("VmData"))
-limit = 1024 * int(used.split()[1]) + 16 * 2**20
-resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-try:
-    path.read_bytes()
-    print("the limit does not bite")
-except MemoryError:
-    pass
+limit_memory(16, path)
 encode = lambda text: np.frombuffer(text.encode(), dtype=np.uint8)
 for side in ("train", "held_out"):
     shards = write_shards(folder / side, documents(f"file:{path}", side), encode, 256,

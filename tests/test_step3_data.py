@@ -6,6 +6,7 @@ import math
 import random
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,14 @@ import torch
 import torch.nn.functional as F
 
 from step3_pretrain.checks.observe import Bigrams, Descent
-from step3_pretrain.model_solution import document_batches, evaluate, pack, sample_blocks, training_step
+from step3_pretrain.model_solution import (
+    document_batches,
+    evaluate,
+    pack,
+    sample_blocks,
+    sample_documents,
+    training_step,
+)
 
 ROOT = Path(__file__).parent.parent
 
@@ -75,3 +83,29 @@ def test_a_uniform_model_spends_the_logarithm_of_its_vocabulary() -> None:
     assert evaluate(model, [(ids, ids)], 8) == pytest.approx(3.0)
     assert model.training
     assert F.cross_entropy(torch.zeros(1, 8), ids[0, :1]).item() == pytest.approx(math.log(8))
+
+
+def test_documents_of_one_length_share_a_batch_which_is_a_function_of_seed_and_step() -> None:
+    end, size = 99, 4
+    documents = [[number] * (1 + number) for number in range(40)]
+    drawn: list[int] = []
+    filled = wanted = 0
+    for step in range(8):
+        ids, labels = sample_documents(documents, end, 64, size, 5, step)
+        again = sample_documents(documents, end, 64, size, 5, step)
+        assert torch.equal(ids, again[0])
+        assert torch.equal(labels, again[1])
+        for row, counted in zip(ids.tolist(), (labels >= 0).sum(dim=1).tolist(), strict=True):
+            number = row[1]
+            assert row[:counted] == [end, *documents[number], end]
+            assert row[counted:] == [end] * (len(row) - counted)
+            drawn.append(number)
+        filled += ids.numel()
+        wanted += int((labels >= 0).sum())
+    lengths = [(min(some), max(some)) for some in (drawn[at : at + size] for at in range(0, 32, size))]
+    ordered = sorted(lengths)
+    assert lengths != ordered, "which batch comes when is drawn, too"
+    assert all(one[1] <= other[0] for one, other in pairwise(ordered))
+    assert filled < 1.3 * wanted
+    assert not torch.equal(*(sample_documents(documents, end, 10, size, seed, 0)[0][:, 1] for seed in (1, 2)))
+    assert sample_documents(documents, end, 10, size, 5, 0)[0].shape[1] <= 10

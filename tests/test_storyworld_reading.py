@@ -77,6 +77,11 @@ CORRUPTIONS = {
     "a word of another kind": ("So Ada went", "So barn went", "broken"),
     "an unknown word": ("a red bike", "a purple bike", "broken"),
     "the wrong hardship": ("was dark", "was steep", "broken"),
+    "a wrong place with its own hardship": (
+        "the barn was dark, so Ada got a lamp",
+        "the hill was steep, so Ada got a rope",
+        "false",
+    ),
     "another tool": ("got a lamp", "got a rope", "broken"),
     "somebody who is not there": ("so Ada got", "so Vera got", "false"),
     "a question that nobody asks": ("Where is the bike", "When is the bike", "broken"),
@@ -107,6 +112,18 @@ def test_a_corruption_is_found_and_told_apart(what: str) -> None:
         (wrong,) = [span for span in reading.spans if not span.is_true]
         assert text[wrong.start : wrong.end] == wrong.said
         assert wrong.start >= TOLD.index(old) - 1
+
+
+def test_who_asks_for_a_thing_that_is_not_there_is_wrong_and_not_ungrammatical() -> None:
+    told = "One day, Ada wanted a red bike. But Ben had kept the red bike near the barn."
+    told += " So Ada went to the barn."
+    found = " On the way, Ada found a flute. The flute was pink."
+    got, asked = " There, Ben got the flute from Ada.", " There, Ben asked Ada to sing."
+    end = " Now Ada had the red bike. Ada was glad.\n"
+    for text, is_true in ((found + got, True), (asked, True), (got, False), (found + asked, False)):
+        reading = read(told + text + end)
+        assert reading.is_grammatical, text
+        assert reading.is_true is is_true, text
 
 
 def test_what_was_not_told_can_be_asked_but_not_answered() -> None:

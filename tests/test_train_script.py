@@ -389,7 +389,7 @@ def test_an_encoder_remembers_words_up_to_a_limit_and_encodes_the_same(
 
 # Trains on a small corpus first, so that all that torch keeps is there before the limit.
 LIMITED = """
-import resource, sys
+import sys
 from pathlib import Path
 import torch
 from step3_pretrain.run.folder import METRICS, RunFolder
@@ -397,19 +397,14 @@ from step3_pretrain.trainer.options import Options
 from step3_pretrain.trainer.setup import new_run
 from step3_pretrain.trainer.view import View
 
+sys.path.insert(0, "tests")
+from limited_memory import limit_memory
 torch.set_num_threads(1)
 small, large, folder = map(Path, sys.argv[1:])
 sizes = {"n_layers": 1, "d_model": 32, "intermediate_size": 64}
 for path in (small, large):
     if path == large:
-        used = next(line for line in open("/proc/self/status") if line.startswith("VmData"))
-        limit = 1024 * int(used.split()[1]) + 32 * 2**20
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-        try:
-            path.read_bytes()
-            print("the limit does not bite")
-        except MemoryError:
-            pass
+        limit_memory(32, path)
     options = Options(corpus=f"file:{path}", steps=3, batch_size=2, block_size=32, vocab_size=300,
                       solution=True, samples=0, eval_bytes=2_000, changes=sizes)
     trainer = new_run(options, folder / path.stem, View(quiet=True), folder / "cache")

@@ -81,9 +81,7 @@ def ratios(arguments: str, root: Path) -> str:
     """
     with _evidence(arguments, root, "rows of ratios") as made:
         lines = [f"| {row['what']} | {row['peer_name']} | {row['ratio']:.3g} |" for row in made["rows"]]
-        machine = made["machine"]
-        told = f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}; {made['date']}"
-        told = f"`{made['command']}`: {told}. Above 1, this course is faster."
+        told = f"`{made['command']}`: {_machine(made)}; {made['date']}. Above 1, this course is faster."
     return "\n".join(["| What | Against | Times as fast |", "|---|---|--:|", *lines]) + f"\n\n{told}\n"
 
 
@@ -102,9 +100,7 @@ def variants(arguments: str, root: Path) -> str:
         steps = made["results"][0]["steps"]
         told = f"Held-out loss in nats per byte after {steps:,} steps. The seeds of a variant differ "
         told += f"by {made['spread']:.3f} at most. Computed by `{made['command']}`."
-    table = [head, ["---", *["--:"] * (len(head) - 1)], *rows.values()]
-    lines = "\n".join(f"| {' | '.join(row)} |" for row in table)
-    return f"{lines}\n\n{textwrap.fill(told, 110)}\n"
+    return f"{_rows([head, *rows.values()])}\n\n{textwrap.fill(told, 110)}\n"
 
 
 def table(arguments: str, root: Path) -> str:
@@ -113,10 +109,7 @@ def table(arguments: str, root: Path) -> str:
     The evidence holds `table = {"head": [...], "rows": [[...], ...]}`; the first column names the rows.
     """
     with _evidence(arguments, root, "a table") as made:
-        head, rows = made["table"]["head"], made["table"]["rows"]
-        lines = [head, ["---", *["--:"] * (len(head) - 1)], *rows]
-        text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-        return f"{text}\n\n{_computed(made)}\n"
+        return f"{_rows([made['table']['head'], *made['table']['rows']])}\n\n{_computed(made)}\n"
 
 
 def claims(arguments: str, root: Path) -> str:
@@ -126,8 +119,19 @@ def claims(arguments: str, root: Path) -> str:
         return f"{lines}\n\n{_computed(made)}\n"
 
 
+def _rows(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows as a table, the first as its head; all columns but the first hold numbers."""
+    head, *others = rows
+    lines = [head, ["---", *["--:"] * (len(head) - 1)], *others]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
 def _computed(made: dict[str, Any]) -> str:
-    machine = made["machine"]
-    told = f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}"
-    told += f", torch {machine['torch']}" if "torch" in machine else ""
+    torch = made["machine"].get("torch")
+    told = _machine(made) + (f", torch {torch}" if torch else "")
     return textwrap.fill(f"`{made['command']}`: {told}; {made['date']}.", 110)
+
+
+def _machine(made: dict[str, Any]) -> str:
+    machine = made["machine"]
+    return f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}"

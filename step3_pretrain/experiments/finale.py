@@ -23,12 +23,12 @@ from coursekit.corpora import TextFile, baselines, storyworld
 from coursekit.corpora.storyworld import Excess
 from coursekit.widgets import Table, loss_view
 from step3_pretrain.experiments import figures, small, watching
+from step3_pretrain.trainer.plan import LOWEST
 
 BUDGET = Budget(seconds=300, steps=20_000, held_out_bytes=60_000)
 STORIES, VOCAB_SIZE, BLOCK, BATCH, RATE = 20_000, 1_024, 256, 16, 2e-3
-# The schedule counts in thousandths of the budget, so that it follows clock and steps alike; it ends at a
-# rate of 0, which short runs gain by.
-UNITS, WARMUP, LOWEST, LOOKS, WATCHED = 1_000, 20, 0.0, 12, 40
+# The schedule counts in thousandths of the budget, so that it follows clock and steps alike.
+UNITS, WARMUP, LOOKS, WATCHED = 1_000, 20, 12, 40
 SHAPE: dict[str, Any] = {
     "d_model": 128,
     "n_layers": 4,

@@ -22,7 +22,7 @@ OWN, BYTES = "own", "bytes"
 SAMPLE = 4_000_000
 # The plain training of 1.4 counts all pairs anew for every merge, so that it gets only the commonest words.
 MOST_WORDS = 3_000
-# Words whose ids are remembered at most, some hundred megabytes: a large corpus has new ones without end.
+# Words whose ids are remembered at most: a large corpus has new ones without end.
 MOST_REMEMBERED = 1_000_000
 # Documents on which the memory of words is compared with the tokenizer itself.
 COMPARED = 20

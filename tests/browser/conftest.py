@@ -185,6 +185,15 @@ class Notebook:
         self.page.wait_for_function(painted, arg=count)
         return self.page.evaluate(USE_EXPLORERS, list(KEYS))
 
+    def explorers_say(self, titles: list[str]) -> list[str]:
+        """Use every control of the explorers of these titles, none without effect; return what they say."""
+        used = self.use_explorers(len(titles))
+        assert [explorer["title"] for explorer in used] == titles
+        for explorer in used:
+            assert explorer["controls"] >= 2, explorer["title"]
+            assert explorer["dead"] == [], explorer["title"]
+        return [explorer["says"] for explorer in used]
+
     def use_questions(self) -> list[list[str]]:
         """Give every answer to every question; return what is said to each."""
         return self.page.evaluate(USE_QUESTIONS)

@@ -12,16 +12,6 @@ EXPLORERS = {"modern": ["Rotary positions"], "further": ["MLA's shapes", "The ro
 CHECKS = {"modern": 14, "further": 17}
 
 
-def explorers_used(notebook: Any, name: str) -> list[str]:
-    """Use every control of the notebook's explorers, none without effect; return what they say."""
-    used = notebook.use_explorers(len(EXPLORERS[name]))
-    assert [explorer["title"] for explorer in used] == EXPLORERS[name]
-    for explorer in used:
-        assert explorer["controls"] >= 2, explorer["title"]
-        assert explorer["dead"] == [], explorer["title"]
-    return [explorer["says"] for explorer in used]
-
-
 def test_who_wrote_nothing_sees_the_modern_part_run_by_the_reference(run_notebook: Any) -> None:
     notebook, cells = run_notebook(f"{STEP}/modern_tutorial.ipynb", "light")
     checks = notebook.checks(cells)
@@ -32,7 +22,7 @@ def test_who_wrote_nothing_sees_the_modern_part_run_by_the_reference(run_noteboo
     said = [notebook.text(cell["id"]) for cell in cells]
     assert not any("your code (" in text for text in said)
     assert sum("Computed by the reference" in text for text in said) >= 15
-    assert all("reference" in words for words in explorers_used(notebook, "modern"))
+    assert all("reference" in words for words in notebook.explorers_say(EXPLORERS["modern"]))
 
 
 def test_who_wrote_everything_passes_what_goes_further(run_notebook: Any, write_all: Any) -> None:
@@ -42,5 +32,5 @@ def test_who_wrote_everything_passes_what_goes_further(run_notebook: Any, write_
     assert len(checks) == CHECKS["further"]
     for source, text in checks:
         assert "passed" in text.replace("not passed", ""), (source, text)
-    explorers_used(notebook, "further")
+    notebook.explorers_say(EXPLORERS["further"])
     assert {path: path.read_text(encoding="utf-8") for path in written} == written

@@ -16,16 +16,6 @@ CHECKS = {"tutorial": 11, "further_tutorial": 10}
 COMPUTED = "Computed by your code"
 
 
-def explorers_used(notebook: Any, name: str) -> list[str]:
-    """Use every control of the notebook's explorers, none without effect; return what they say."""
-    used = notebook.use_explorers(len(EXPLORERS[name]))
-    assert [explorer["title"] for explorer in used] == EXPLORERS[name]
-    for explorer in used:
-        assert explorer["controls"] >= 2, explorer["title"]
-        assert explorer["dead"] == [], explorer["title"]
-    return [explorer["says"] for explorer in used]
-
-
 def test_who_wrote_nothing_sees_the_reference_train_and_can_answer_everything(run_notebook: Any) -> None:
     notebook, cells = run_notebook(f"{STEP}/tutorial.ipynb", "light")
     checks = notebook.checks(cells)
@@ -36,7 +26,7 @@ def test_who_wrote_nothing_sees_the_reference_train_and_can_answer_everything(ru
     said = [notebook.text(cell["id"]) for cell in cells]
     assert not any(COMPUTED in text for text in said)
     assert sum("Computed by the reference" in text for text in said) >= 10
-    assert all("reference" in words for words in explorers_used(notebook, "tutorial"))
+    assert all("reference" in words for words in notebook.explorers_say(EXPLORERS["tutorial"]))
 
     asked = [cell for cell in cells if cell["source"].startswith("ask(")]
     answered = notebook.use_questions()
@@ -56,5 +46,5 @@ def test_who_wrote_everything_passes_what_goes_further(run_notebook: Any, write_
         assert "passed" in text.replace("not passed", ""), (source, text)
     said = [notebook.text(cell["id"]) for cell in cells]
     assert sum(COMPUTED in text for text in said) >= 8
-    explorers_used(notebook, "further_tutorial")
+    notebook.explorers_say(EXPLORERS["further_tutorial"])
     assert {path: path.read_text(encoding="utf-8") for path in written} == written

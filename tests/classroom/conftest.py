@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from coursekit.classroom.build import build
 from coursekit.classroom.scores import grade_ids
 from coursekit.dev.notebook import nbgrader_metadata
 from coursekit.registry import find_step
-from coursekit.source import exercise_text, find_spans, stub_text
+from coursekit.source import exercise_text, stub_text
 
 ROOT = Path(__file__).parents[2]
 
@@ -156,18 +155,6 @@ class Taught:
             submission = book.find_submission(self.step.folder, student)
             grades = [grade for notebook in submission.notebooks for grade in notebook.grades]
             return {ids[grade.name]: grade.auto_score for grade in grades}
-
-    @staticmethod
-    def with_bodies(text: str, bodies: Mapping[str, str]) -> str:
-        """Return the text with other bodies for these functions and methods."""
-        for target, body in bodies.items():
-            span = find_spans(text, [target])[target]
-            lines = text.splitlines()
-            indent = " " * (8 if "." in target else 4)
-            new = textwrap.indent(textwrap.dedent(body).strip("\n"), indent).splitlines()
-            lines[span.body_first - 1 : span.last] = new
-            text = "\n".join(lines) + "\n"
-        return text
 
 
 @pytest.fixture(scope="package")

@@ -117,9 +117,11 @@ SQUARE_MASK = """
 
 
 @pytest.mark.slow
-def test_nothing_earns_0_the_solutions_everything_in_any_style_and_a_part_its_part(teach: Any) -> None:
+def test_nothing_earns_0_the_solutions_everything_in_any_style_and_a_part_its_part(
+    teach: Any, with_bodies: Any
+) -> None:
     taught = teach("2")
-    stubs, solutions, with_bodies = taught.stubs, taught.solutions, taught.with_bodies
+    stubs, solutions = taught.stubs, taught.solutions
     core, further = "model_exercise.py", "further_exercise.py"
     part = solve(stubs[core], solutions[core], ["MLP.forward", "attention_scores"])
     styled = {

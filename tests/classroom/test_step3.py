@@ -216,9 +216,11 @@ IN_MEMORY = {
 
 
 @pytest.mark.slow
-def test_any_style_has_all_points_and_a_mistake_costs_its_exercise_or_a_part_of_it(teach: Any) -> None:
+def test_any_style_has_all_points_and_a_mistake_costs_its_exercise_or_a_part_of_it(
+    teach: Any, with_bodies: Any
+) -> None:
     taught = teach("3")
-    solutions, with_bodies = taught.solutions, taught.with_bodies
+    solutions = taught.solutions
     styled = {
         CORE: with_bodies(solutions[CORE], OTHER_STYLE),
         FURTHER: with_bodies(solutions[FURTHER], OTHER_STYLE_FURTHER),

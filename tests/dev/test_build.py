@@ -178,16 +178,19 @@ def test_a_page_says_the_hours_of_each_path_and_what_the_scoreboard_adds_up_to(c
         course.build()
 
 
+def keep_evidence(course: Any, **content: Any) -> None:
+    """Put a piece of evidence of this content into the course, made on a machine of no torch."""
+    machine = {"processor": "Abacus", "cores": 3, "python": "3.11.0"}
+    made = {"date": "2026-01-02", "machine": machine, "command": "course evidence toy"} | content
+    (course.root / "docs" / "evidence").mkdir(exist_ok=True)
+    course.write("docs/evidence/toy.json", json.dumps(made))
+
+
 def test_a_page_shows_what_a_model_wrote_and_says_how_it_came_about(course: Any) -> None:
     course.write("README.md", "# Toys\n\n<!-- generated: written toy -->\n<!-- end generated: written -->\n")
     with pytest.raises(BuildError, match=r"docs/evidence/toy.json must hold a written text"):
         course.build()
-    (course.root / "docs" / "evidence").mkdir()
-    course.write(
-        "docs/evidence/toy.json",
-        '{"date": "2026-01-02", "machine": {"processor": "Abacus", "cores": 3},'
-        ' "written": {"text": "def a():\\n    pass\\n", "told": "By hand."}}',
-    )
+    keep_evidence(course, written={"text": "def a():\n    pass\n", "told": "By hand."})
     course.build()
     text = course.read("README.md")
     assert "\n    def a():\n        pass\n\nBy hand. (Abacus, 3 cores, no GPU; 2026-01-02)\n" in text
@@ -197,13 +200,7 @@ def test_a_page_shows_the_ratios_of_a_benchmark_and_their_conditions(course: Any
     course.write("README.md", "# Toys\n\n<!-- generated: ratios toy -->\n<!-- end generated: ratios -->\n")
     with pytest.raises(BuildError, match=r"docs/evidence/toy.json must hold rows of ratios"):
         course.build()
-    (course.root / "docs" / "evidence").mkdir()
-    course.write(
-        "docs/evidence/toy.json",
-        '{"date": "2026-01-02", "machine": {"processor": "Abacus", "cores": 3, "python": "3.11.0"},'
-        ' "command": "course evidence toy",'
-        ' "rows": [{"what": "add", "peer_name": "fingers", "ratio": 12.345}]}',
-    )
+    keep_evidence(course, rows=[{"what": "add", "peer_name": "fingers", "ratio": 12.345}])
     course.build()
     text = course.read("README.md")
     assert "\n| add | fingers | 12.3 |\n" in text
@@ -217,13 +214,8 @@ def test_a_page_shows_the_table_and_the_claims_of_a_piece_of_evidence(course: An
     course.write("README.md", f"# Toys\n\n{blocks}")
     with pytest.raises(BuildError, match=r"docs/evidence/toy.json must hold a table"):
         course.build()
-    (course.root / "docs" / "evidence").mkdir()
-    course.write(
-        "docs/evidence/toy.json",
-        '{"date": "2026-01-02", "machine": {"processor": "Abacus", "cores": 3, "python": "3.11.0"},'
-        ' "command": "course evidence toy", "claims": {"beads move": true, "beads fly": false},'
-        ' "table": {"head": ["", "Seed 0"], "rows": [["beads", "12"]]}}',
-    )
+    claims = {"beads move": True, "beads fly": False}
+    keep_evidence(course, claims=claims, table={"head": ["", "Seed 0"], "rows": [["beads", "12"]]})
     course.build()
     text = course.read("README.md")
     assert "\n|  | Seed 0 |\n| --- | --: |\n| beads | 12 |\n" in text
@@ -237,16 +229,15 @@ def test_a_page_shows_what_a_piece_of_evidence_compared(course: Any) -> None:
     )
     with pytest.raises(BuildError, match=r"docs/evidence/toy.json must hold results of variants"):
         course.build()
-    (course.root / "docs" / "evidence").mkdir()
     results = [
         {"variant": name, "seed": seed, "parameters": 1234, "steps": 50, "held_out": held_out}
         for name, seed, held_out in (("old", 0, 2.0), ("old", 1, 2.0625), ("new", 0, 1.5), ("new", 1, 1.4))
     ]
-    made = {"command": "course evidence toy", "seeds": [0, 1], "spread": 0.1, "results": results}
-    course.write("docs/evidence/toy.json", json.dumps(made | {"results": []}))
+    made = {"seeds": [0, 1], "spread": 0.1, "results": results}
+    keep_evidence(course, **(made | {"results": []}))
     with pytest.raises(BuildError, match=r"docs/evidence/toy.json must hold results of variants"):
         course.build()
-    course.write("docs/evidence/toy.json", json.dumps(made))
+    keep_evidence(course, **made)
     course.build()
     text = course.read("README.md")
     assert "\n|  | Parameters | Seed 0 | Seed 1 |\n| --- | --: | --: | --: |\n" in text
