@@ -133,9 +133,11 @@ COSTS_A_PART = ("4.1", "4.3", "4.4b", "4.6")
 
 
 @pytest.mark.slow
-def test_any_style_has_all_points_and_a_mistake_costs_its_exercise_or_a_part_of_it(teach: Any) -> None:
+def test_any_style_has_all_points_and_a_mistake_costs_its_exercise_or_a_part_of_it(
+    teach: Any, with_bodies: Any
+) -> None:
     taught = teach("4")
-    solutions, with_bodies = taught.solutions, taught.with_bodies
+    solutions = taught.solutions
     styled = {**solutions, CORE: with_bodies(solutions[CORE], OTHER_STYLE)}
     faulty = {**solutions, CORE: with_bodies(solutions[CORE], FAULTS)}
     points = {exercise.id: exercise.points for exercise in taught.step.exercises}
