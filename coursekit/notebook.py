@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from coursekit import registry
 from coursekit.cells import NoSuchName, file_of, is_grading, show_both, step_here
 from coursekit.judging.verdict import Report
+from coursekit.lab.replies import mend_this_kernel
 from coursekit.mine import note_passes
 from coursekit.practice.selection import WrongUsage, find
 from coursekit.practice.standing import keep
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from coursekit.render.question import StaticQuestion
 
 DPI = 150
+mend_this_kernel()
 
 
 class Check:

@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from coursekit.registry import Exercise, Step
 
@@ -20,7 +21,8 @@ def command_table(steps: Sequence[Step]) -> str:
     from coursekit.cli.commands import app
 
     course = get_command(app)
-    commands = {name: command.get_short_help_str(200) for name, command in course.commands.items()}  # type: ignore[attr-defined]
+    held: dict[str, Any] = course.commands  # type: ignore[attr-defined]
+    commands = {name: command.get_short_help_str(200) for name, command in held.items()}
     for step in steps:
         commands |= {each.name: each.help for each in step.entries if each.kind == "command"}
     rows = [f"| `course {name}` | {text} |" for name, text in commands.items()]
