@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from types import SimpleNamespace
 from typing import Any
@@ -10,12 +11,13 @@ import pytest
 import torch
 
 from coursekit.corpora import storyworld
+from coursekit.registry import COURSE_ROOT
 from step1_tokenizer.model_solution import Tokenizer
 from step2_model.model_solution import ModelOutput
 from step3_pretrain import model_solution as pretraining
 from step3_pretrain.experiments import small
 from step4_generate import model_solution as reference
-from step4_generate.experiments import answering, figures, measuring, speaking
+from step4_generate.experiments import answering, figures, measuring, speaking, talked
 
 
 class Quiet:
@@ -232,6 +234,30 @@ def test_every_figure_shows_what_it_is_given() -> None:
         "temperature",
         "the corpus",
     ]
+
+
+def test_a_talk_is_kept_with_each_question_answer_and_verdict() -> None:
+    found = talked.talked(minutes=None, steps=3, max_documents=200, vocab_size=400)
+    lines = found["written"]["text"].splitlines()
+    asked = [question for _, questions in talked.stories() for question in questions]
+    assert sum(line.startswith("story> ") for line in lines) == talked.STORIES == len(talked.stories())
+    assert [line[5:] for line in lines if line.startswith("you> ")] == [*asked, talked.REQUEST]
+    assert found["results"]["judged"] == len(asked) + 1
+    assert found["results"]["right"] == 0
+    notes = [line for line in lines if line.startswith("  [")]
+    assert len(notes) >= len(asked) + 1
+    assert not any(line.startswith("  [right") for line in notes)
+    assert "after 3 steps" in found["written"]["told"]
+    assert max(map(len, lines)) <= 110
+
+
+def test_the_talk_of_the_readme_is_one_of_its_own_stories_and_mostly_right() -> None:
+    made = json.loads((COURSE_ROOT / "docs/evidence/talk.json").read_text(encoding="utf-8"))
+    assert made["results"]["right"] > made["results"]["judged"] / 2
+    text = " ".join(made["written"]["text"].split())
+    for story, questions in talked.stories():
+        assert f"story> {story}" in text
+        assert all(f"you> {question}" in text for question in questions)
 
 
 @pytest.fixture(scope="module")

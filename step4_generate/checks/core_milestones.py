@@ -95,7 +95,9 @@ class Library(SimpleNamespace):
     def Transformer(args: Any) -> Any:
         from transformers import LlamaConfig, LlamaForCausalLM
 
-        return Published(LlamaForCausalLM(LlamaConfig(**shared_config(args))), False)
+        # Token 0 is an ordinary one here: as the end of text it would stop what the library writes.
+        config = shared_config(args) | {"bos_token_id": None, "eos_token_id": None}
+        return Published(LlamaForCausalLM(LlamaConfig(**config)), False)
 
     @staticmethod
     def next_token(logits: Tensor, args: Any, generator: torch.Generator | None = None) -> Tensor:

@@ -67,6 +67,7 @@ def draws(m: Any, rng: Any, rows: Tensor) -> Any:
     )
     flat = steps_of(rng)
     many = flat.expand(DRAWS, -1)
+    yield "at temperature 0 equal rows give one token, each time", m.sample(many[:100], 0.0)
     p = flat.double().softmax(dim=-1)
     yield law("each token comes as often as its softmax says", m.sample(many), p)
     for T, told in ((0.5, "temperature 0.5: the laws of twice"), (2.0, "temperature 2: of half")):

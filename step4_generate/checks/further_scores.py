@@ -70,7 +70,7 @@ def small_scores(m: Any) -> Any:
 
 
 # Where a score is near 0, rounding of the logits is large beside it.
-DEEP = 1e-4
+DEEP = 1.5e-4
 
 
 def beams_of(found: Any) -> Any:

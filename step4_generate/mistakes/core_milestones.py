@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from coursekit.probe import mistake, variant
-from step1_tokenizer.model_solution import Tokenizer
 from step2_model.model_solution import Transformer
 from step4_generate import model_solution as solution
 from step4_generate.mistakes import (
@@ -124,19 +123,6 @@ def taught(change: Callable[[Sequence[str]], Sequence[str]], steps: int | None =
     return pretrain
 
 
-class WithoutTurns(Tokenizer):
-    """Its special tokens are plain text."""
-
-    def encode(self, text: str, allowed_special: Any = (), refuse: bool = True) -> list[int]:
-        return super().encode(text, (), refuse=False)
-
-
-def turns_as_text(texts: Sequence[str], vocab_size: int, args: Any, **changes: Any) -> Any:
-    """Return a model that is asked in other tokens than it was trained on."""
-    model, tokenizer, losses = solution.pretrain(texts, vocab_size, args, **changes)
-    return model, WithoutTurns(tokenizer.merges, list(tokenizer.special_tokens)), losses
-
-
 @mistake("4.answers")
 def answers_untaught() -> Patches:
     """Your model is not trained."""
@@ -147,12 +133,6 @@ def answers_untaught() -> Patches:
 def answers_half_of_it() -> Patches:
     """Your model has seen three of the six texts."""
     return {"pretrain": taught(lambda texts: texts[::2])}
-
-
-@mistake("4.answers")
-def answers_other_tokens() -> Patches:
-    """Your tokenizer takes the marks of a dialogue for text when it asks."""
-    return {"pretrain": turns_as_text}
 
 
 @mistake("4.answers")

@@ -12,13 +12,6 @@ from step4_generate.further_solution import SamplingArgs, cut_cache
 from step4_generate.mistakes.further_rounds import Rounds
 
 
-class NothingCut(Rounds):
-    """Cuts no cache."""
-
-    def cut(self, ids: Tensor) -> None:
-        pass
-
-
 class TargetCutAlone(Rounds):
     """Cuts the target's cache alone."""
 
@@ -80,22 +73,6 @@ class ByArgmax(Rounds):
         return torch.cat([drafts[:count], best[count : count + 1]])
 
 
-@mistake("4.12b", called="No cache is cut: refused drafts stay in both")
-def nothing_cut(
-    model: Any,
-    draft_model: Any,
-    ids: Tensor,
-    max_new_tokens: int,
-    num_drafts: int,
-    args: SamplingArgs,
-    generator: Generator | None = None,
-) -> Tensor:
-    """You leave refused drafts in the caches: what stands in their places is taken for read, until there is
-    nothing left to read.
-    """
-    return NothingCut(model, draft_model, num_drafts, args, generator).run(ids, max_new_tokens)
-
-
 @mistake("4.12b", called="The draft model's cache is not cut")
 def target_cut_alone(
     model: Any,
@@ -106,8 +83,8 @@ def target_cut_alone(
     args: SamplingArgs,
     generator: Generator | None = None,
 ) -> Tensor:
-    """You cut the target's cache alone. The draft model goes on from what was refused: its drafts become bad,
-    until it has no text left to read.
+    """You leave refused drafts in the draft model's cache. It goes on from them: its drafts become bad, until
+    it has no text left to read.
     """
     return TargetCutAlone(model, draft_model, num_drafts, args, generator).run(ids, max_new_tokens)
 
