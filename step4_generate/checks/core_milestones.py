@@ -189,12 +189,12 @@ def answers(m: Any, rng: Any) -> Any:
     yield holds("they come in pieces, while they are written", said, is_in_pieces)
     yield holds("no character is broken in two", found, is_whole)
     yield holds("nothing of the end of a turn is shown", found, is_ended)
-    settings = ((0.7, 20, None), (0.7, None, 0.9), (0.5, 12, 0.95))
+    settings = ((0.4, 20, None), (0.4, None, 0.9), (0.3, 12, 0.95))
     for i, setting in enumerate(settings):
         sampling, generator = m.SamplingArgs(*setting), generator_of(seed % 2**30 + i)
         found = ["".join(write(question(name), 30, sampling, [STOP], generator)) for name in NAMES]
-        told = "drawn at temperature {:g}, top_k {}, top_p {}: right as well".format(*setting)
-        yield holds(told, found, is_right, right)
+        told = "drawn at temperature {:g}, top_k {}, top_p {}: most are right as well".format(*setting)
+        yield holds(told, found, is_mostly_right, right)
     prompt = rng.integers(0, VOCAB - 40, 2, 9)
     slow = m.generate(model, prompt, 60, BLOCK)[:, 9:]
     fast = torch.stack(list(m.generate_cached(model, prompt, 60, BLOCK)), dim=1)
@@ -202,13 +202,23 @@ def answers(m: Any, rng: Any) -> Any:
 
 
 def is_right(found: Any, given: Any) -> bool:
-    """Accept answers of which at least five of six are right: chance has its part in sampled ones."""
-    return len(found) == len(given) and sum(a == b for a, b in zip(found, given)) >= len(given) - 1
+    """Accept answers of which at least five of six are right."""
+    return num_right(found, given) >= len(given) - 1
+
+
+def is_mostly_right(found: Any, given: Any) -> bool:
+    """Accept answers of which at least four of six are right: chance has its part in sampled ones."""
+    return num_right(found, given) >= len(given) - 2
 
 
 def is_right_twice(found: Any, given: Any) -> bool:
     """Accept answers of which at least two are right."""
-    return len(found) == len(given) and sum(a == b for a, b in zip(found, given)) >= 2
+    return num_right(found, given) >= 2
+
+
+def num_right(found: Any, given: Any) -> int:
+    """Return how many answers are right; none where there are not as many as questions."""
+    return sum(a == b for a, b in zip(found, given)) if len(found) == len(given) else 0
 
 
 def is_whole(found: Any, given: Any) -> bool:
