@@ -27,7 +27,9 @@ WIDTH, INDENT = 100, "  "
 
 def evidence() -> dict[str, Any]:
     """Train for five minutes, talk about the first held-out stories that ask something, keep each word."""
-    return talked()
+    found = talked()
+    right, judged = (found["results"][name] for name in ("right", "judged"))
+    return found | {"seeds": [SEED], "claims": {"more than half of what it says is right": 2 * right > judged}}
 
 
 def talked(**changes: Any) -> dict[str, Any]:
