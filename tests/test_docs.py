@@ -22,7 +22,8 @@ SHOW = re.compile(r"^ *show\(", re.M)
 WRITE_UPS = sorted([*COURSE_ROOT.glob("docs/step*/*.md"), *COURSE_ROOT.glob("docs/components/*.md")])
 EXECUTED = [
     *WRITE_UPS,
-    *(COURSE_ROOT / "docs" / name for name in ("parity.md", "corpora.md", "training_guide.md")),
+    *(COURSE_ROOT / "docs" / f"{name}.md" for name in ("parity", "corpora", "training_guide")),
+    COURSE_ROOT / "docs" / "quick_reference.md",
 ]
 BUDGET = "seconds=4,steps=6,bytes=4000"
 
