@@ -26,13 +26,21 @@ from transformers import (
 
 import step4_generate.further_solution as further
 from coursekit.judging.compare import measure
-from coursekit.judging.loader import implementation, load_marked
+from coursekit.judging.loader import implementation, load_file, load_marked
 from coursekit.judging.smallest import named, smallest_failing
 from coursekit.probe import Rng, law, marked, redraw
-from coursekit.registry import load_step
+from coursekit.registry import COURSE_ROOT, load_step
 from coursekit.workers.tasks import _cases as run_cases
 from step2_model.exchange.export import export
-from step2_model.model_solution import GPT, GPTConfig, KVCache, ModelArgs, ModelOutput, Transformer
+from step2_model.model_solution import (
+    GPT,
+    GPTConfig,
+    GrowingCache,
+    KVCache,
+    ModelArgs,
+    ModelOutput,
+    Transformer,
+)
 from step4_generate.checks.echo import draw_echo
 from step4_generate.mistakes import further_accepting
 from step4_generate.model_solution import SamplingArgs, generate, next_token
@@ -399,3 +407,16 @@ def test_right_code_in_any_style_agrees_on_every_small_case_and_every_case_is_sm
         run_cases(implementation(STEP4, item, f), item, checks) for f in marked(mistakes, "mistake", item_id)
     ]
     assert sum(smallest_failing(want, got) is not None for got in wrong) >= 0.8 * len(wrong)
+
+
+def test_a_cache_of_the_learners_own_class_is_cut_by_its_length() -> None:
+    own = load_file(COURSE_ROOT / "step2_model/model_solution.py").KVCache
+    assert own is not KVCache
+    for kind in (own(), KVCache(), GrowingCache()):
+        kind.append(torch.arange(10.0).view(1, 1, 5, 2), torch.arange(10.0).view(1, 1, 5, 2))
+        further.cut_cache([kind], 9)
+        assert len(kind) == 5
+        further.cut_cache([kind], 3)
+        assert len(kind) == 3
+        kind.append(torch.full((1, 1, 4, 2), -1.0), torch.full((1, 1, 4, 2), -1.0))
+        assert kind.read()[0][0, 0, :, 0].tolist() == [0, 2, 4, -1, -1, -1, -1]

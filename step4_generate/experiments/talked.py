@@ -19,17 +19,21 @@ from step4_generate.talk.chatting import Chatting
 from step4_generate.talk.opening import open_folder
 from step4_generate.talk.settings import Settings
 
-MINUTES, SEED = 5.0, 0
+MINUTES = 5.0
+SEED = 0
 # Stories that are talked about, and what is asked for in the end.
-STORIES, REQUEST = 2, "Tell me about Ada, Ben and a red bike."
-WIDTH, INDENT = 100, "  "
+STORIES = 2
+REQUEST = "Tell me about Ada, Ben and a red bike."
+WIDTH = 100
+INDENT = "  "
 
 
 def evidence() -> dict[str, Any]:
     """Train for five minutes, talk about the first held-out stories that ask something, keep each word."""
     found = talked()
     right, judged = (found["results"][name] for name in ("right", "judged"))
-    return found | {"seeds": [SEED], "claims": {"more than half of what it says is right": 2 * right > judged}}
+    claims = {"more than half of what it says is right": 2 * right > judged}
+    return found | {"seeds": [SEED], "claims": claims}
 
 
 def talked(**changes: Any) -> dict[str, Any]:
@@ -54,7 +58,8 @@ def talked(**changes: Any) -> dict[str, Any]:
 
 def talk(chatting: Chatting) -> tuple[list[str], list[str]]:
     """Return the lines of a talk, each question and answer with what the parser says, and its verdicts."""
-    lines, verdicts = [], []
+    lines: list[str] = []
+    verdicts: list[str] = []
     for story, questions in stories():
         chatting.begin(story)
         lines += textwrap.wrap(f"story> {story}", WIDTH, subsequent_indent=INDENT)
