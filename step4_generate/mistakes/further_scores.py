@@ -1,4 +1,4 @@
-"""4.10, scoring and perplexity: known mistakes and accepted variants, each a pair of functions."""
+"""4.10, scoring and perplexity: known mistakes, each a pair of functions."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from coursekit.probe import mistake, variant
+from coursekit.probe import mistake
 from step4_generate.further_solution import perplexity, reading, score
 
 Pair = dict[str, Callable[..., Any]]
@@ -218,30 +217,3 @@ def mean_of_exp() -> Pair:
     outweigh all others.
     """
     return with_perplexity(lambda scores: (-scores.double()).exp().mean().item())
-
-
-@variant("4.10")
-def by_cross_entropy() -> Pair:
-    """Windows by range, scores by cross_entropy; exp in torch."""
-
-    def score(model: Any, ids: Tensor, window: int, stride: int) -> Tensor:
-        check_stride(window, stride)
-        scores, end = torch.zeros(len(ids) - 1), 1
-        with reading(model):
-            for start in range(0, max(1, len(ids) - window + stride), stride):
-                text = ids[start : start + window]
-                if len(text) > 1:
-                    logits = model(text[None]).logits[0, end - start - 1 : -1]
-                    scores[end - 1 : start + len(text) - 1] = -F.cross_entropy(
-                        logits, text[end - start :], reduction="none"
-                    )
-                    end = start + len(text)
-        return scores
-
-    return {"score": score, "perplexity": lambda scores: _exp_of_mean(scores)}
-
-
-def _exp_of_mean(scores: Tensor) -> float:
-    if scores.numel() < 1:
-        raise ValueError("nothing to average")
-    return float(scores.neg().mean().exp())
