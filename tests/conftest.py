@@ -22,6 +22,29 @@ TOY = Path(__file__).parent / "toy"
 STEP2 = Path(__file__).parent.parent / "step2_model"
 
 
+# What a test leaves in these decides what the processes of every later test import.
+STEERING = ("PATH", "HOME", "PYTHON", "JUPYTER", "IPYTHON")
+BEFORE = pytest.StashKey[dict[str, str]]()
+
+
+def steering() -> dict[str, str]:
+    """Return the variables of the environment that steer Python and Jupyter."""
+    return {name: value for name, value in os.environ.items() if name.startswith(STEERING)}
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    session.stash[BEFORE] = steering()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """Fail the last test of a file that leaves the environment changed, when its fixtures are gone."""
+    yield
+    if nextitem is None or nextitem.path != item.path:
+        before, item.session.stash[BEFORE] = item.session.stash[BEFORE], steering()
+        assert steering() == before, "the tests of this file changed the environment for all later ones"
+
+
 def replaced(text: str, bodies: Mapping[str, str]) -> str:
     """Return the text with other bodies for these functions and methods."""
     from coursekit.source import find_spans

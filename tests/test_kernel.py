@@ -11,7 +11,6 @@ import pytest
 from jupyter_client.manager import KernelManager
 
 from coursekit.lab import replies, server
-from coursekit.registry import COURSE_ROOT
 
 BURSTS, REQUESTS, SECONDS = 12, 120, 20
 HOW_IT_REPLIES = """
@@ -32,7 +31,6 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
             text = (server.TEMPLATES / "ipython_kernel_config.json").read_text(encoding="utf-8")
             (profile / "ipython_kernel_config.json").write_text(text, encoding="utf-8")
         monkeypatch.setenv("IPYTHONDIR", str(profile.parent))
-        monkeypatch.setenv("PYTHONPATH", str(COURSE_ROOT))
         manager = KernelManager(kernel_name="python3")
         manager.start_kernel()
         client = manager.client()

@@ -441,10 +441,9 @@ talk = talk_with(model_solution, SimpleNamespace(model=words, tokenizer=WORDS), 
 
 
 @pytest.mark.slow
-def test_a_kernel_hears_the_page_and_sends_the_answer_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kernel_hears_the_page_and_sends_the_answer_piece_by_piece() -> None:
     from jupyter_client.manager import start_new_kernel
 
-    monkeypatch.setenv("PYTHONPATH", str(COURSE_ROOT))
     manager, client = start_new_kernel(kernel_name="python3", cwd=str(COURSE_ROOT))
     try:
         client.execute(IN_A_KERNEL)

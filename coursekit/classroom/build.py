@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from coursekit.classroom.settings import COURSE_ID, prepare_environment
+from coursekit.classroom.settings import COURSE_ID, prepared_environment
 from coursekit.registry import COURSE_ROOT, Chapter, Step, load_course
 from coursekit.source import stub_text
 
@@ -149,8 +149,7 @@ def _record(folder: Path, assignments: list[str], root: Path) -> Iterator[str]:
     """Make the gradebook if there is none, and the assignments that it lacks."""
     from nbgrader.api import Gradebook, MissingEntry
 
-    prepare_environment()
-    with Gradebook(f"sqlite:///{folder / 'gradebook.db'}", COURSE_ID) as gradebook:
+    with prepared_environment(), Gradebook(f"sqlite:///{folder / 'gradebook.db'}", COURSE_ID) as gradebook:
         for name in assignments:
             try:
                 gradebook.find_assignment(name)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from coursekit.registry import COURSE_ROOT, load_course
 COURSE_ID = "language-model"
 CELL_SECONDS = 60
 LEARNER_FILES = ("model_exercise.py", "further_exercise.py")
+PREPARED = ("PATH", "PYTHONPATH", "PYTHONSAFEPATH")
 
 
 def configure(c: Any, folder: Path, course: Path) -> None:
@@ -82,6 +85,21 @@ def prepare_environment() -> None:
     _put_first("PATH", str(Path(sys.executable).parent))
     _put_first("PYTHONPATH", str(COURSE_ROOT))
     os.environ["PYTHONSAFEPATH"] = "1"
+
+
+@contextlib.contextmanager
+def prepared_environment() -> Iterator[None]:
+    """Prepare the environment for a while: a process that goes on may start kernels, which are no graders."""
+    before = {variable: os.environ.get(variable) for variable in PREPARED}
+    prepare_environment()
+    try:
+        yield
+    finally:
+        for variable, value in before.items():
+            if value is None:
+                os.environ.pop(variable, None)
+            else:
+                os.environ[variable] = value
 
 
 def _put_first(variable: str, path: str) -> None:

@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +23,6 @@ from coursekit.registry import find_step
 from coursekit.source import exercise_text, stub_text
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="package", autouse=True)
-def environment_as_it_was() -> Iterator[None]:
-    """Grading prepares the environment of its process, which here is also that of every later test."""
-    before = dict(os.environ)
-    yield
-    os.environ.clear()
-    os.environ.update(before)
 
 
 @pytest.fixture(scope="package")
