@@ -25,7 +25,7 @@ from step4_generate.talk.completion import Completion
 from step4_generate.talk.errors import CannotWrite
 from step4_generate.talk.opening import open_folder
 from step4_generate.talk.settings import Settings
-from tests.terminals import CTRL_C, CTRL_D, UP, Terminal
+from tests.terminals import CTRL_D, UP, Terminal
 from tests.tiny_runs import write_gpt, write_run
 
 USUAL = ("--solution", "--device", "cpu")
@@ -240,6 +240,13 @@ def test_a_bad_folder_is_one_sentence(run: Path, tmp_path: Path, capsys: pytest.
     write_run(broken)
     (broken / "config.json").write_text("{", encoding="utf-8")
     assert "config.json must be JSON" in refused(capsys, broken, *prompt)
+    for config, got in (("[]", "a list"), ('{"block_size": 8}', "vocab_size None")):
+        (broken / "config.json").write_text(config, encoding="utf-8")
+        sentence = f"{broken / 'config.json'} must be the configuration of a model, got {got}"
+        assert refused(capsys, broken, *prompt) == sentence
+    write_run(broken)
+    (broken / "training.json").write_text("[]", encoding="utf-8")
+    assert "must be the record that training writes, got a list" in refused(capsys, broken, *prompt)
     write_run(broken, vocab_size=430)
     assert refused(capsys, broken, *prompt) == (
         f"the tokenizer of {broken} must have as many tokens as its model, got 420 and 430"
@@ -316,10 +323,8 @@ def test_in_a_terminal_settings_change_ctrl_c_stops_the_text_and_ctrl_d_ends(
         terminal.until("> $")
         terminal.type("Sadly\n")
         terminal.until("(?s).{200}")
-        terminal.type(CTRL_C)
-        terminal.until(r"\[stopped\](?s:.*)> $")
-        terminal.type(CTRL_C)
-        assert "Ctrl-D or /quit ends the talk." in terminal.until("ends the talk.\n> $")
+        terminal.interrupt(r"\[stopped\](?s:.*)> $")
+        assert "Ctrl-D or /quit ends the talk." in terminal.interrupt("ends the talk.\n> $")
         terminal.type("/show\n")
         assert "max_new_tokens      1000000" in terminal.until("> $")
         terminal.type(CTRL_D)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import re
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,12 +20,15 @@ from step3_pretrain.run import command, inspecting, judged
 from step3_pretrain.run.folder import RunFolder, free_name
 from step3_pretrain.run.pages import quoted, table
 from step3_pretrain.run.parts import by_author, used
+from step3_pretrain.run.record import read_record
 from step3_pretrain.trainer.chain import Chain
+from step3_pretrain.trainer.errors import CannotTrain
 from step3_pretrain.trainer.options import Options
 from step3_pretrain.trainer.samples import continuations
-from step3_pretrain.trainer.setup import new_run
+from step3_pretrain.trainer.setup import new_run, resumed
 from step3_pretrain.trainer.tokenizers import Encoder, encoder_for
 from step3_pretrain.trainer.view import View
+from tests.tiny_runs import write_run
 
 CHAIN = Chain(True)
 CORE = CHAIN.model
@@ -157,6 +162,46 @@ def test_the_command_says_what_is_no_run(tmp_path: Path, capsys: pytest.CaptureF
     assert "RUN must be the folder of a run" in capsys.readouterr().err
     monkeypatch.setattr("sys.argv", ["course run", "look"])
     assert command.main() == 2
+
+
+@pytest.mark.parametrize(
+    ("damage", "got"),
+    [
+        (lambda record: [record], "a list"),
+        (lambda record: record | {"options": "none"}, "no options"),
+        (lambda record: {name: record[name] for name in record if name != "plan"}, "none with plan"),
+        (lambda record: record | {"plan": {"total": 12}}, "none with by_clock"),
+        (lambda record: record | {"num_tokens": "many"}, "num_tokens 'many'"),
+        (lambda record: record | {"parts": []}, "parts []"),
+        (
+            lambda record: record | {"options": {"preset": "huge"}},
+            "options that do not hold: --preset must be",
+        ),
+        (lambda record: record | {"options": {"batch_size": "8"}}, "options that do not hold: "),
+    ],
+)
+def test_a_record_that_training_did_not_write_is_told_so(
+    tmp_path: Path, damage: Callable[[Any], Any], got: str
+) -> None:
+    write_run(tmp_path)
+    path = tmp_path / "training.json"
+    good = json.loads(path.read_text(encoding="utf-8"))
+    assert read_record(tmp_path)["options"]["corpus"] == "storyworld"
+    path.write_text(json.dumps(damage(good)), encoding="utf-8")
+    told = f"{path} must be the record that training writes, got {got}"
+    with pytest.raises(ValueError, match=re.escape(told)):
+        inspecting.inspected(tmp_path)
+    with pytest.raises(CannotTrain, match=re.escape(told)):
+        resumed(tmp_path, {}, View(quiet=True))
+
+
+def test_a_record_of_an_older_course_has_the_options_that_it_lacks_at_their_defaults(tmp_path: Path) -> None:
+    write_run(tmp_path)
+    path = tmp_path / "training.json"
+    record = json.loads(path.read_text(encoding="utf-8"))
+    del record["options"]["schedule"]
+    path.write_text(json.dumps(record), encoding="utf-8")
+    assert read_record(tmp_path)["options"]["schedule"] == Options().schedule
 
 
 def test_a_card_names_the_parts_that_a_run_passes_through() -> None:

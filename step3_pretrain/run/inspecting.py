@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 
-from step2_model.exchange.loading import read_json
 from step3_pretrain.run.curves import plot_run
 from step3_pretrain.run.folder import METRICS, TRAINING, RunFolder, write_whole
 from step3_pretrain.run.loading import load_run
 from step3_pretrain.run.pages import card, report
 from step3_pretrain.run.parts import by_author, used
+from step3_pretrain.run.record import read_record
 from step3_pretrain.trainer.chain import Chain
 from step3_pretrain.trainer.errors import CannotTrain
 from step3_pretrain.trainer.options import Options
@@ -64,7 +64,7 @@ def inspected(path: Path, answers: int = 200, samples: int = 8, seed: int = 0) -
 
 def look(run: RunFolder, answers: int, samples: int, seed: int) -> Seen:
     """Load a run, let it write, and judge it where there is a judge."""
-    training = read_json(run.path / TRAINING)
+    training = read_record(run.path)
     options = Options.from_json(training["options"])
     chain = Chain(options.solution)
     model, args, tokenizer = load_run(run.path, chain)
@@ -72,7 +72,7 @@ def look(run: RunFolder, answers: int, samples: int, seed: int) -> Seen:
     generator = torch.Generator().manual_seed(seed)
     prompts = [[end_of_text]] * max(1, samples)
     texts = [tokenizer.decode(ids) for ids in continuations(model, prompts, end_of_text, generator)]
-    states = training.get("parts", {})
+    states = training["parts"]
     judged = None
     if options.corpus == "storyworld":
         encoder = encoder_for(chain, tokenizer, options.corpus)

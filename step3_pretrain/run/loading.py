@@ -7,6 +7,7 @@ from typing import Any
 
 from step2_model.exchange.loading import fill, read_json, stored
 from step3_pretrain.run.folder import CONFIG, TRAINING, WEIGHTS
+from step3_pretrain.run.record import read_options
 from step3_pretrain.trainer.building import needs_more
 from step3_pretrain.trainer.chain import Chain
 
@@ -33,8 +34,7 @@ def load_run(path: str | Path, chain: Chain | None = None) -> tuple[Any, Any, An
 
 def was_reference(folder: Path) -> bool:
     """Return whether a run was one of the reference."""
-    path = folder / TRAINING
-    return path.is_file() and bool(read_json(path).get("options", {}).get("solution"))
+    return (folder / TRAINING).is_file() and bool(read_options(folder).get("solution"))
 
 
 def args_of(chain: Chain, folder: Path) -> Any:

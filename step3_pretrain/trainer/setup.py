@@ -12,10 +12,10 @@ import torch
 
 from coursekit.corpora.shards import fingerprint
 from coursekit.registry import COURSE_ROOT
-from step2_model.exchange.loading import read_json
 from step3_pretrain.parallel.world import ALONE, World
 from step3_pretrain.run.folder import CONFIG, TRAINING, RunFolder, free_name
 from step3_pretrain.run.loading import args_of
+from step3_pretrain.run.record import read_record
 from step3_pretrain.trainer.building import model_args, new_model
 from step3_pretrain.trainer.chain import Chain
 from step3_pretrain.trainer.data import CACHE, data_for, rows_of, tokens_a_step
@@ -86,7 +86,10 @@ def resumed(
     run = RunFolder(path.expanduser())
     if not run.is_run:
         raise CannotTrain(f"--resume must name the folder of a run, with {TRAINING}, got {path}")
-    kept = read_json(run.path / TRAINING)
+    try:
+        kept = read_record(run.path)
+    except ValueError as error:
+        raise CannotTrain(str(error)) from None
     options = Options.from_json(kept["options"]).going_on(given)
     chain = Chain(options.solution)
     args = args_of(chain, run.path)

@@ -10,6 +10,7 @@ from step3_pretrain.run.folder import METRICS, TRAINING, WEIGHTS, RunFolder
 from step3_pretrain.run.inspecting import FOUND, Seen
 from step3_pretrain.run.pages import card
 from step3_pretrain.run.parts import by_author, used
+from step3_pretrain.run.record import read_record
 from step3_pretrain.trainer.options import Options
 from step4_generate.talk.opening import Opened
 
@@ -45,8 +46,8 @@ def card_of(opened: Opened, kind: str) -> str:
 def seen_of(opened: Opened) -> Seen:
     """Return what a run says of itself; what `course run inspect` found counts if the model is not newer."""
     run = RunFolder(opened.path)
-    training = read_json(run.path / TRAINING)
-    options, states = Options.from_json(training["options"]), training.get("parts", {})
+    training = read_record(run.path)
+    options, states = Options.from_json(training["options"]), training["parts"]
     parts = by_author(used(options, opened.model.args, states), states)
     judged = found_by_inspection(run.path)
     return Seen(run.path.resolve().name, training, run.lines(METRICS), [], parts, judged)

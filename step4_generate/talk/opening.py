@@ -11,6 +11,7 @@ from step2_model.exchange.configs import CLASSES
 from step2_model.exchange.loading import fill, load, read_json, stored
 from step3_pretrain.run.folder import CONFIG, TRAINING, WEIGHTS
 from step3_pretrain.run.loading import load_run, was_reference
+from step3_pretrain.run.record import read_options
 from step3_pretrain.trainer.chain import Chain
 from step3_pretrain.trainer.precision import choose_device
 from step3_pretrain.trainer.tokenizers import WITH_DIALOGUES
@@ -95,12 +96,22 @@ def open_folder(path: Path, solution: bool = False, device: str = "auto") -> Ope
             f"RUN must be the folder of a run or of an exported model, with {CONFIG}, got {path}{there()}"
         )
     made_by = Chain(solution or was_reference(folder))
-    config = read_json(folder / CONFIG)
+    config = config_of(folder)
     model, tokenizer = parts_of(folder, config, made_by)
     check_fit(folder, config, model, tokenizer)
     where = choose_device(device)
     code = made_by if made_by.is_reference == solution else Chain(solution)
     return Opened(folder, model.to(where).eval(), tokenizer, made_by, code, has_dialogue(folder))
+
+
+def config_of(folder: Path) -> dict[str, Any]:
+    """Return what a folder says of its model. Raises CannotWrite where it is no configuration of one."""
+    config: Any = read_json(folder / CONFIG)
+    size = config.get("vocab_size") if isinstance(config, dict) else None
+    if not isinstance(size, int):
+        got = f"vocab_size {size!r}" if isinstance(config, dict) else f"a {type(config).__name__}"
+        raise CannotWrite(f"{folder / CONFIG} must be the configuration of a model, got {got}")
+    return config
 
 
 def there() -> str:
@@ -151,6 +162,6 @@ def has_dialogue(folder: Path) -> bool:
     says so.
     """
     if (folder / TRAINING).is_file():
-        return read_json(folder / TRAINING).get("options", {}).get("corpus") in WITH_DIALOGUES
+        return read_options(folder).get("corpus") in WITH_DIALOGUES
     path = folder / "tokenizer_config.json"
     return path.is_file() and read_json(path).get("chat_template") == TEMPLATE
