@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import select
@@ -14,6 +15,7 @@ from types import TracebackType
 
 CTRL_C, CTRL_D, UP = "\x03", "\x04", "\x1b[A"
 PATIENCE = 120
+AGAIN = 5
 # Makes the terminal the one from which Ctrl-C comes, then becomes the program.
 BEGIN = (
     "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
@@ -61,9 +63,20 @@ class Terminal:
         """Type a text; a line ends with a line break of its own."""
         os.write(self.own, text.encode())
 
-    def until(self, pattern: str) -> str:
+    def interrupt(self, pattern: str) -> str:
+        """Press Ctrl-C, again while nothing comes, and return what it says up to what fits the pattern.
+
+        Python does not hear a Ctrl-C that falls between its prompt and its reading, until a key is pressed.
+        """
+        for _ in range(PATIENCE // AGAIN):
+            self.type(CTRL_C)
+            with contextlib.suppress(AssertionError):
+                return self.until(pattern, AGAIN)
+        raise AssertionError(f"Ctrl-C was not answered by {pattern!r}, but {self.said[self.read_to :]!r}")
+
+    def until(self, pattern: str, patience: float = PATIENCE) -> str:
         """Return what it says next, up to and with what fits the pattern."""
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + patience
         while not (found := re.compile(pattern).search(self.said, self.read_to)):
             if not self._read(end):
                 raise AssertionError(f"{pattern!r} was not said, but {self.said[self.read_to :]!r}")

@@ -31,7 +31,7 @@ from step4_generate.talk.settings import Settings
 from step4_generate.talk.template import START, TEMPLATE, dialogue_text
 from step4_generate.talk.verdict import judged, right_reply
 from step4_generate.talk.writer import STOPPED
-from tests.terminals import CTRL_C, CTRL_D, Terminal
+from tests.terminals import CTRL_D, Terminal
 from tests.tiny_runs import tokenizer as tiny_tokenizer
 from tests.tiny_runs import write_run
 
@@ -336,8 +336,7 @@ def test_in_a_terminal_ctrl_c_stops_the_answer_alone(tmp_path: Path) -> None:
         shell.until("you> $")
         shell.type("Who wanted it?\n")
         shell.until("(?s).{200}")
-        shell.type(CTRL_C)
-        shell.until(r"\[stopped\](?s:.*)you> $")
+        shell.interrupt(r"\[stopped\](?s:.*)you> $")
         shell.type("/set max_new_tokens 3\n")
         shell.until("you> $")
         shell.type("/reset\n")
