@@ -14,8 +14,8 @@ from pathlib import Path
 from types import TracebackType
 
 CTRL_C, CTRL_D, UP = "\x03", "\x04", "\x1b[A"
-PATIENCE = 120
-AGAIN = 5
+# Seconds until a test gives up, and until it presses a key again.
+PATIENCE, AGAIN = 120, 5
 # Makes the terminal the one from which Ctrl-C comes, then becomes the program.
 BEGIN = (
     "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "

@@ -244,8 +244,8 @@ def test_a_corpus_that_changed_is_told(cache: Path, tmp_path: Path) -> None:
 def test_a_full_disk_costs_only_the_steps_since_the_last_checkpoint(
     corpus: str, cache: Path, tmp_path: Path
 ) -> None:
-    begun(corpus, cache, tmp_path / "whole").train()
     resource = pytest.importorskip("resource", reason="limits of a process are POSIX's")
+    begun(corpus, cache, tmp_path / "whole").train()
     path = tmp_path / "run"
     trainer = begun(corpus, cache, path)
     save = trainer._save

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from coursekit import surroundings
 from coursekit.registry import COURSE_ROOT, load_course
 
 COURSE_ID = "language-model"
 CELL_SECONDS = 60
 LEARNER_FILES = ("model_exercise.py", "further_exercise.py")
-PREPARED = ("PATH", "PYTHONPATH", "PYTHONSAFEPATH")
 
 
 def configure(c: Any, folder: Path, course: Path) -> None:
@@ -90,16 +90,9 @@ def prepare_environment() -> None:
 @contextlib.contextmanager
 def prepared_environment() -> Iterator[None]:
     """Prepare the environment for a while: a process that goes on may start kernels, which are no graders."""
-    before = {variable: os.environ.get(variable) for variable in PREPARED}
-    prepare_environment()
-    try:
+    with surroundings.kept("PATH", "PYTHONPATH", "PYTHONSAFEPATH"):
+        prepare_environment()
         yield
-    finally:
-        for variable, value in before.items():
-            if value is None:
-                os.environ.pop(variable, None)
-            else:
-                os.environ[variable] = value
 
 
 def _put_first(variable: str, path: str) -> None:

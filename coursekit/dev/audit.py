@@ -18,6 +18,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from coursekit import surroundings
 from coursekit.dev.trials import Item, Row, audit_item
 from coursekit.judging.expected import PRACTICE_SEED
 from coursekit.judging.judge import Judge
@@ -111,15 +112,9 @@ def _patient_threads() -> Iterator[None]:
 
     OpenMP's threads wait busily by default, which costs ten times the time where processes share the cores.
     """
-    before = os.environ.get("OMP_WAIT_POLICY")
-    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
-    try:
+    with surroundings.kept("OMP_WAIT_POLICY"):
+        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
         yield
-    finally:
-        if before is None:
-            del os.environ["OMP_WAIT_POLICY"]
-        else:
-            os.environ["OMP_WAIT_POLICY"] = before
 
 
 def _check_marks(further: Path, chosen: Sequence[Item]) -> None:

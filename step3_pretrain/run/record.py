@@ -14,6 +14,8 @@ from step3_pretrain.trainer.options import Options
 NUMBER = (int, float)
 RECORD = {"plan": dict, "num_parameters": NUMBER, "num_tokens": NUMBER, "num_bytes": NUMBER}
 PLAN = {"total": NUMBER, "by_clock": bool}
+# What a record may lack.
+LATER: dict[str, Any] = {"options": {}, "parts": {}, "identity": {}}
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -22,16 +24,14 @@ def read_record(folder: Path) -> dict[str, Any]:
     Raises ValueError, rule first, where it is missing, damaged or another program's.
     """
     path = folder / TRAINING
-    record = read_json(path)
-    given = read_options(folder)
-    _look_over(path, record, RECORD)
+    record = LATER | _read(path)
+    _look_over(path, record, RECORD | dict.fromkeys(LATER, dict))
     _look_over(path, record["plan"], PLAN)
     try:
-        options = Options.from_json(given)
+        options = Options.from_json(record["options"])
     except (CannotTrain, TypeError) as error:
         raise _not_a_record(path, f"options that do not hold: {error}") from None
-    _look_over(path, whole := {"parts": {}, "identity": {}} | record, {"parts": dict, "identity": dict})
-    return whole | {"options": options.to_json()}
+    return record | {"options": options.to_json()}
 
 
 def read_options(folder: Path) -> dict[str, Any]:
@@ -39,12 +39,17 @@ def read_options(folder: Path) -> dict[str, Any]:
 
     Raises ValueError where the record is no object of JSON, or its options are none.
     """
-    path = folder / TRAINING
-    record: Any = read_json(path)
-    options = record.get("options", {}) if isinstance(record, dict) else None
-    if not isinstance(options, dict):
-        raise _not_a_record(path, "no options" if isinstance(record, dict) else f"a {type(record).__name__}")
+    options: dict[str, Any] = _read(folder / TRAINING).get("options", {})
     return options
+
+
+def _read(path: Path) -> dict[str, Any]:
+    record: Any = read_json(path)
+    if not isinstance(record, dict):
+        raise _not_a_record(path, f"a {type(record).__name__}")
+    if not isinstance(record.get("options", {}), dict):
+        raise _not_a_record(path, "no options")
+    return record
 
 
 def _look_over(path: Path, found: Mapping[str, Any], kinds: Mapping[str, Any]) -> None:
