@@ -170,6 +170,7 @@ def test_the_command_says_what_is_no_run(tmp_path: Path, capsys: pytest.CaptureF
         (lambda record: [record], "a list"),
         (lambda record: record | {"options": "none"}, "no options"),
         (lambda record: {name: record[name] for name in record if name != "plan"}, "none with plan"),
+        (lambda record: {name: record[name] for name in record if name != "options"}, "none with options"),
         (lambda record: record | {"plan": {"total": 12}}, "none with by_clock"),
         (lambda record: record | {"num_tokens": "many"}, "num_tokens 'many'"),
         (lambda record: record | {"parts": []}, "parts []"),
@@ -192,6 +193,14 @@ def test_a_record_that_training_did_not_write_is_told_so(
     with pytest.raises(ValueError, match=re.escape(told)):
         inspecting.inspected(tmp_path)
     with pytest.raises(CannotTrain, match=re.escape(told)):
+        resumed(tmp_path, {}, View(quiet=True))
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json"])
+def test_a_run_with_a_damaged_file_does_not_go_on_and_says_which(tmp_path: Path, name: str) -> None:
+    write_run(tmp_path)
+    (tmp_path / name).write_text("{", encoding="utf-8")
+    with pytest.raises(CannotTrain, match=re.escape(f"{tmp_path / name} must be JSON")):
         resumed(tmp_path, {}, View(quiet=True))
 
 

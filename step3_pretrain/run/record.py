@@ -12,10 +12,10 @@ from step3_pretrain.trainer.errors import CannotTrain
 from step3_pretrain.trainer.options import Options
 
 NUMBER = (int, float)
-RECORD = {"plan": dict, "num_parameters": NUMBER, "num_tokens": NUMBER, "num_bytes": NUMBER}
+RECORD = {"options": dict, "plan": dict, "num_parameters": NUMBER, "num_tokens": NUMBER, "num_bytes": NUMBER}
 PLAN = {"total": NUMBER, "by_clock": bool}
 # What a record may lack.
-LATER: dict[str, Any] = {"options": {}, "parts": {}, "identity": {}}
+LATER: dict[str, Any] = {"parts": {}, "identity": {}}
 
 
 def read_record(folder: Path) -> dict[str, Any]:

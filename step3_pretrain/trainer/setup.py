@@ -81,19 +81,19 @@ def resumed(
     """Return the trainer of a run that goes on, at its newest good checkpoint.
 
     `given` are options of the command line; those that would make it another run are refused. Raises
-    CannotTrain where the folder is no run, or its corpus or model is another by now.
+    CannotTrain where the folder is no run or damaged, or its corpus or model is another by now.
     """
     run = RunFolder(path.expanduser())
     if not run.is_run:
         raise CannotTrain(f"--resume must name the folder of a run, with {TRAINING}, got {path}")
     try:
         kept = read_record(run.path)
+        options = Options.from_json(kept["options"]).going_on(given)
+        chain = Chain(options.solution)
+        args = args_of(chain, run.path)
+        tokenizer = chain.text.Tokenizer.load(run.path)
     except ValueError as error:
         raise CannotTrain(str(error)) from None
-    options = Options.from_json(kept["options"]).going_on(given)
-    chain = Chain(options.solution)
-    args = args_of(chain, run.path)
-    tokenizer = chain.text.Tokenizer.load(run.path)
     device = choose_device(options.device)
     trainer = _trainer(chain, options, args, tokenizer, run, device, view, cache, world, kept["identity"])
     trainer.restore()
